@@ -1,0 +1,198 @@
+"""The core group's kinds, as far as the controllers read them (k8s.io/api core/v1/types.go).
+
+A field stands here because a loop reads it; watch events are decoded straight into these structs. The scheduler, a
+process of its own that reads other fields, has its own pod and node.
+"""
+
+from typing import Any
+
+from msgspec import Struct, field
+
+from understudy.kinds.kind import Kind
+from understudy.kinds.meta import Condition, Obj
+
+Template = dict[str, Any]
+"""A pod template as it came: copied into pods, compared, hashed, never interpreted field by field."""
+
+
+class ContainerPort(Struct, gc=False):
+    containerPort: int
+    name: str = ""
+    protocol: str = "TCP"
+
+
+class Container(Struct, gc=False):
+    name: str = ""
+    ports: list[ContainerPort] = []
+    restartPolicy: str | None = None
+
+
+class PodSpec(Struct, gc=False):
+    nodeName: str = ""
+    hostname: str = ""
+    subdomain: str = ""
+    restartPolicy: str = "Always"
+    containers: list[Container] = []
+    initContainers: list[Container] = []
+
+
+class ContainerStatus(Struct, gc=False):
+    name: str = ""
+    restartCount: int = 0
+
+
+class PodIP(Struct, gc=False):
+    ip: str = ""
+
+
+class PodStatus(Struct, gc=False):
+    phase: str = ""
+    podIP: str = ""
+    podIPs: list[PodIP] = []
+    conditions: list[Condition] = []
+    containerStatuses: list[ContainerStatus] = []
+    initContainerStatuses: list[ContainerStatus] = []
+
+
+class Pod(Obj, gc=False):
+    spec: PodSpec = field(default_factory=PodSpec)
+    status: PodStatus = field(default_factory=PodStatus)
+
+
+class Taint(Struct, gc=False, frozen=True):
+    key: str
+    effect: str
+    value: str = ""
+    timeAdded: str | None = None
+
+
+class NodeSpec(Struct, gc=False):
+    unschedulable: bool = False
+    taints: list[Taint] = []
+    podCIDR: str = ""
+    podCIDRs: list[str] = []
+
+
+class NodeAddress(Struct, gc=False, frozen=True):
+    type: str
+    address: str
+
+
+class NodeStatus(Struct, gc=False):
+    conditions: list[Condition] = []
+    addresses: list[NodeAddress] = []
+
+
+class Node(Obj, gc=False):
+    spec: NodeSpec = field(default_factory=NodeSpec)
+    status: NodeStatus = field(default_factory=NodeStatus)
+
+
+class ServicePort(Struct, gc=False):
+    port: int
+    name: str = ""
+    protocol: str = "TCP"
+    targetPort: int | str | None = None
+    appProtocol: str | None = None
+    nodePort: int = 0
+
+
+class ServiceSpec(Struct, gc=False):
+    type: str = "ClusterIP"
+    clusterIP: str = ""
+    clusterIPs: list[str] = []
+    ipFamilies: list[str] = []
+    selector: dict[str, str] | None = None
+    ports: list[ServicePort] = []
+    publishNotReadyAddresses: bool = False
+    trafficDistribution: str | None = None
+    internalTrafficPolicy: str | None = None
+    externalTrafficPolicy: str | None = None
+
+
+class Service(Obj, gc=False):
+    spec: ServiceSpec = field(default_factory=ServiceSpec)
+
+
+class ObjectReference(Struct, gc=False, frozen=True):
+    kind: str = ""
+    namespace: str = ""
+    name: str = ""
+    uid: str = ""
+    apiVersion: str = ""
+
+
+class EndpointAddress(Struct, gc=False, frozen=True):
+    ip: str
+    hostname: str = ""
+    nodeName: str | None = None
+    targetRef: ObjectReference | None = None
+
+
+class EndpointPort(Struct, gc=False, frozen=True):
+    port: int
+    name: str = ""
+    protocol: str = "TCP"
+    appProtocol: str | None = None
+
+
+class EndpointSubset(Struct, gc=False):
+    addresses: list[EndpointAddress] = []
+    notReadyAddresses: list[EndpointAddress] = []
+    ports: list[EndpointPort] = []
+
+
+class Endpoints(Obj, gc=False):
+    subsets: list[EndpointSubset] | None = None
+
+
+class NamespaceSpec(Struct, gc=False):
+    finalizers: list[str] = []
+
+
+class NamespaceStatus(Struct, gc=False):
+    phase: str = ""
+    conditions: list[Condition] = []
+
+
+class Namespace(Obj, gc=False):
+    spec: NamespaceSpec = field(default_factory=NamespaceSpec)
+    status: NamespaceStatus = field(default_factory=NamespaceStatus)
+
+
+class ConfigMap(Obj, gc=False):
+    data: dict[str, str] = {}
+
+
+class ReplicationControllerSpec(Struct, gc=False):
+    replicas: int = 1
+    minReadySeconds: int = 0
+    selector: dict[str, str] = {}
+    template: Template = {}
+
+
+class ReplicaStatus(Struct, gc=False):
+    """Status of a ReplicaSet and of a ReplicationController: the same fields."""
+
+    replicas: int = 0
+    fullyLabeledReplicas: int = 0
+    readyReplicas: int = 0
+    availableReplicas: int = 0
+    terminatingReplicas: int | None = None
+    observedGeneration: int = 0
+    conditions: list[Condition] = []
+
+
+class ReplicationController(Obj, gc=False):
+    spec: ReplicationControllerSpec = field(default_factory=ReplicationControllerSpec)
+    status: ReplicaStatus = field(default_factory=ReplicaStatus)
+
+
+PODS = Kind("v1", "pods", "Pod", Pod)
+NODES = Kind("v1", "nodes", "Node", Node, namespaced=False)
+SERVICES = Kind("v1", "services", "Service", Service)
+ENDPOINTS = Kind("v1", "endpoints", "Endpoints", Endpoints)
+NAMESPACES = Kind("v1", "namespaces", "Namespace", Namespace, namespaced=False)
+SERVICE_ACCOUNTS = Kind("v1", "serviceaccounts", "ServiceAccount", Obj)
+CONFIG_MAPS = Kind("v1", "configmaps", "ConfigMap", ConfigMap)
+REPLICATION_CONTROLLERS = Kind("v1", "replicationcontrollers", "ReplicationController", ReplicationController)

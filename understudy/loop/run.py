@@ -1,0 +1,166 @@
+"""A process full of loops: stores and watches shared by its controllers, started when it leads, fenced when it may not.
+
+`understudy run controllers` makes one `Manager`; the embedded cluster, the pytest plugin and the scenario tests make
+theirs over their own transports. Answers to cmd/kube-controller-manager/app/controllermanager.go.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from understudy.api.client import Client
+from understudy.api.discovery import discover
+from understudy.api.transport import Lost
+from understudy.api.watch import Watch
+from understudy.errors import ApiError
+from understudy.kinds.kind import Kind, Resource
+from understudy.loop.controller import Controller
+from understudy.loop.runner import Runner
+from understudy.obs.metrics import STORE_OBJECTS, WATCH_AGE
+from understudy.plan.apply import Applier
+from understudy.plan.events import Recorder
+from understudy.plan.explain import Journal
+from understudy.state.store import Store
+from understudy.state.view import View
+
+log = logging.getLogger(__name__)
+
+REDISCOVER = 30.0
+TRACKED_VERBS = frozenset({"list", "watch", "delete"})
+UNTRACKED = frozenset({"events", "events.events.k8s.io"})
+"""Kinds nobody owns through and that would cost the most (garbagecollector.go, DefaultIgnoredResources)."""
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Manager:
+    """`start()` watches, `lead()` begins to act, `stop()` ends both. One event loop, no threads."""
+
+    def __init__(
+        self,
+        client: Client,
+        controllers: Sequence[Controller],
+        *,
+        clock: Callable[[], datetime] = utc_now,
+        rng: random.Random | None = None,
+        settings: Mapping[str, str] | None = None,
+        on_fenced: Callable[[], None] | None = None,
+    ) -> None:
+        self.client = client
+        self.controllers = controllers
+        self.journal = Journal()
+        self.stores: dict[str, Store[Any]] = {}
+        self.watches: dict[str, Watch[Any]] = {}
+        self.view = View(self.stores)
+        self.view.settings = settings or {}
+        self.events = Recorder(client, clock=clock)
+        self._clock = clock
+        self._rng = rng or random.Random()
+        applier = Applier(client, self.stores, self.events, self._rng)
+        self.runners = [
+            Runner(controller, self.view, applier, self.journal, clock, self._rng, on_fenced)
+            for controller in controllers
+        ]
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    @property
+    def synced(self) -> bool:
+        return all(watch.synced.is_set() for watch in self.watches.values())
+
+    @property
+    def unsynced(self) -> list[str]:
+        return [kind for kind, watch in self.watches.items() if not watch.synced.is_set()]
+
+    async def start(self) -> None:
+        """Begin to watch what the controllers declared; returns when every store is as the server is."""
+        observed = {kind.id for controller in self.controllers for kind in controller.observes}
+        for controller in self.controllers:
+            for kind in controller.kinds:
+                self._watch(kind, self._clock if kind.id in observed else None)
+        self._spawn("events", self.events.run())
+        await self._wait_synced()
+
+    async def lead(self, *, relist: bool = False) -> None:
+        """Begin to act. A new leader relists first: what the old one did last must be seen before deciding."""
+        if relist:
+            for watch in self.watches.values():
+                watch.restart("new_leader")
+            await self._wait_synced()
+        if any(controller.discovers or controller.tracker for controller in self.controllers):
+            await self._first_discovery()
+        for runner in self.runners:
+            runner.start()
+
+    async def stop(self) -> None:
+        """Let nothing new begin, tell the last events, end every task."""
+        await asyncio.gather(*(runner.stop() for runner in self.runners))
+        await self.events.drain(2.0)
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    async def _wait_synced(self) -> None:
+        for watch in list(self.watches.values()):
+            await watch.synced.wait()
+
+    def _watch(self, kind: Kind[Any], clock: Callable[[], datetime] | None = None) -> None:
+        if kind.id in self.stores:
+            return
+        store: Store[Any] = Store(kind, clock)
+        watch = Watch(self.client, store, rng=self._rng)
+        self.stores[kind.id] = store
+        self.watches[kind.id] = watch
+        STORE_OBJECTS.labels(kind.id).set_function(store.__len__)
+        WATCH_AGE.labels(kind.id).set_function(watch.silence)
+        self._spawn(f"watch {kind.id}", watch.run())
+
+    def _unwatch(self, kind_id: str) -> None:
+        """The resource is no longer served: its objects are gone with it."""
+        self._tasks.pop(f"watch {kind_id}").cancel()
+        del self.watches[kind_id]
+        self.stores.pop(kind_id).forget()
+
+    def _spawn(self, name: str, work: Any) -> None:
+        self._tasks[name] = asyncio.get_running_loop().create_task(work, name=name)
+
+    # Discovery
+
+    async def _first_discovery(self) -> None:
+        while not await self._discover():
+            await asyncio.sleep(1.0)
+        await self._wait_synced()
+        self._spawn("discovery", self._rediscover())
+
+    async def _rediscover(self) -> None:
+        while True:
+            await asyncio.sleep(REDISCOVER * self._rng.uniform(0.9, 1.1))
+            await self._discover()
+
+    async def _discover(self) -> bool:
+        """Learn what is served and track it; an aggregated group that does not answer keeps what is known of it."""
+        try:
+            found = await discover(self.client)
+        except (ApiError, Lost) as error:
+            log.warning("discovery failed: %s; what was known stays", error)
+            return False
+        kept = [resource for resource in self.view.resources if resource.kind.api in found.stale]
+        self.view.resources = [*found.resources, *kept]
+        trackers = [runner for runner in self.runners if runner.controller.tracker is not None]
+        if trackers:
+            self._track({resource.kind.id: resource for resource in self.view.resources}, trackers)
+        return True
+
+    def _track(self, served: Mapping[str, Resource], trackers: Sequence[Runner]) -> None:
+        declared = {kind.id for controller in self.controllers for kind in controller.kinds}
+        for kind_id in [known for known in self.stores if known not in served and known not in declared]:
+            self._unwatch(kind_id)
+        for resource in served.values():
+            if resource.verbs >= TRACKED_VERBS and resource.kind.id not in UNTRACKED:
+                self._watch(resource.kind)
+                for runner in trackers:
+                    runner.track(self.stores[resource.kind.id])

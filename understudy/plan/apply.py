@@ -1,0 +1,325 @@
+"""The only writer: plays a decision step by step against the API server and tells the stores each answer.
+
+Slow start, exactly-once creates, delete preconditions, rights and read-your-writes live here once, for every loop.
+Called by `loop.runner`; the scheduler's bind path uses it for everything but the binding itself.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import msgspec
+from msgspec import Struct
+
+from understudy.api.client import MERGE, METADATA, METADATA_LIST, STRATEGIC, Client, decoder
+from understudy.api.transport import Lost
+from understudy.errors import AlreadyExists, ApiError, Conflict, NotFound, PartlyDone
+from understudy.kinds.kind import Kind
+from understudy.kinds.meta import Key, Obj, controller_of
+from understudy.loop.controller import Right
+from understudy.plan.explain import Record
+from understudy.plan.steps import (
+    Create,
+    Delete,
+    DeleteCollection,
+    Event,
+    Get,
+    List,
+    Patch,
+    Replace,
+    Requeue,
+    Step,
+    Together,
+)
+from understudy.state.store import Store
+from understudy.values.names import suffix
+
+IN_FLIGHT = 500
+"""Requests of one batch that may be on their way (upstream's BurstReplicas); connections bound what is really sent."""
+CREATE_ATTEMPTS = 8
+
+
+class Recorder(Protocol):
+    """Where events go: `plan.events.Recorder`."""
+
+    def record(self, event: Event, source: str) -> None: ...
+
+
+class Playable(Protocol):
+    """A decision, as far as it is played: a generator has these two."""
+
+    def send(self, answer: Any, /) -> Step: ...
+    def throw(self, error: Exception, /) -> Step: ...
+
+
+class NotAllowed(Exception):
+    """A decision asked for a write its controller did not declare: a bug in that controller, never retried into."""
+
+
+class _GoneMeta(Struct):
+    deletionTimestamp: str | None = None  # noqa: N815 - the server's names
+    deletionGracePeriodSeconds: int | None = None  # noqa: N815
+    finalizers: list[str] = []
+
+
+class _Gone(Struct):
+    """The answer to a DELETE: the object on its way out, or a Status (then metadata has no deletionTimestamp)."""
+
+    metadata: _GoneMeta = msgspec.field(default_factory=_GoneMeta)
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """On whose behalf: the event source, the rights it declared, and how to ask for another look later."""
+
+    source: str
+    rights: frozenset[tuple[str, str, str]]
+    requeue: Callable[[float], None]
+    record: Record
+
+
+def allowances(rights: tuple[Right, ...]) -> frozenset[tuple[str, str, str]]:
+    """(verb, group, resource) triples; "*" as resource or group allows any."""
+    return frozenset((verb, right.group, right.resource) for right in rights for verb in right.verbs)
+
+
+class Applier:
+    """One a process. Raises what a step met, as ApiError or Lost, unless the decision catches it."""
+
+    def __init__(
+        self,
+        client: Client,
+        stores: Mapping[str, Store[Any]],
+        events: Recorder,
+        rng: random.Random | None = None,
+    ) -> None:
+        self._client = client
+        self._stores = stores
+        self._events = events
+        self._rng = rng or random.Random()
+
+    async def play(self, decision: Playable, writer: Writer) -> None:
+        """Run `decision` to its end, answering each step or throwing into it what the step met."""
+        answer: Any = None
+        error: Exception | None = None
+        while True:
+            try:
+                step = decision.throw(error) if error is not None else decision.send(answer)
+            except StopIteration:
+                return
+            answer = error = None
+            writer.record.note(step)
+            try:
+                answer = await self._do(step, writer)
+            except (ApiError, Lost, PartlyDone) as met:
+                error = met
+
+    async def _do(self, step: Step, writer: Writer) -> Any:
+        match step:
+            case Event():
+                self._events.record(step, writer.source)
+            case Requeue(after):
+                writer.requeue(after)
+            case Together(steps, slow_start):
+                return await self._together(steps, slow_start, writer)
+            case Get():
+                return await self._get(step)
+            case List():
+                return await self._list(step)
+            case _:
+                return await self._write(step, writer)
+        return None
+
+    async def _write(self, step: Create | Patch | Replace | Delete | DeleteCollection, writer: Writer) -> Any:
+        match step:
+            case Create():
+                _check(writer, "create", step.kind, step.subresource)
+                return await self._create(step)
+            case Patch():
+                _check(writer, "patch", step.kind, step.subresource)
+                return await self._patch(step)
+            case Replace():
+                _check(writer, "update", step.kind, step.subresource)
+                return await self._replace(step)
+            case Delete():
+                _check(writer, "delete", step.kind, "")
+                return await self._delete(step)
+            case DeleteCollection():
+                _check(writer, "deletecollection", step.kind, "")
+                return await self._delete_collection(step)
+
+    # Many at once
+
+    async def _together(self, steps: Sequence[Create | Delete | Patch], slow_start: bool, writer: Writer) -> list[Any]:
+        """A sliding window: each success lets one more in; after the first failure nothing more is sent."""
+        window = 1 if slow_start else IN_FLIGHT
+        waiting: Iterator[Create | Delete | Patch] = iter(steps)
+        flying: set[asyncio.Task[Any]] = set()
+        done: list[Any] = []
+        failures: list[Exception] = []
+        try:
+            while True:
+                while len(flying) < window and not failures and (step := next(waiting, None)) is not None:
+                    flying.add(asyncio.ensure_future(self._write(step, writer)))
+                if not flying:
+                    break
+                finished, flying = await asyncio.wait(flying, return_when=asyncio.FIRST_COMPLETED)
+                for task in finished:
+                    if (error := task.exception()) is None:
+                        done.append(task.result())
+                        window = min(window + 1, IN_FLIGHT)
+                    elif isinstance(error, ApiError | Lost):
+                        failures.append(error)
+                    else:
+                        raise error
+        finally:
+            for task in flying:
+                task.cancel()
+        if failures:
+            raise PartlyDone(done, len(failures), failures[0])
+        return done
+
+    # One at a time
+
+    async def _create(self, step: Create) -> Any:
+        kind = step.kind
+        if step.subresource:
+            path = kind.path(step.namespace, step.name, step.subresource)
+            return await self._client.call("POST", path, step.body)
+        body = dict(step.body)
+        metadata = dict(body["metadata"])
+        prefix = "" if metadata.get("name") else metadata.get("generateName", "")
+        body["metadata"] = metadata
+        if prefix:
+            metadata["name"] = prefix + suffix(self._rng)
+        new = await self._post(kind, step.namespace, body, prefix)
+        self._tell(kind, new)
+        return new
+
+    async def _post(self, kind: Kind[Any], namespace: str, body: dict[str, Any], prefix: str) -> Any:
+        """POST until the outcome is known. A lost answer is asked for again under the same name: exactly once."""
+        lost = False
+        for attempt in range(CREATE_ATTEMPTS):
+            try:
+                return await self._client.ask("POST", kind.path(namespace), kind.type, body)
+            except Lost:
+                if attempt + 1 == CREATE_ATTEMPTS:
+                    raise
+                lost = True
+                await asyncio.sleep(0.05 * 2**attempt)
+            except AlreadyExists:
+                if lost and (ours := await self._ours(kind, namespace, body)) is not None:
+                    return ours
+                if not prefix:
+                    raise
+                body["metadata"]["name"] = prefix + suffix(self._rng)
+                lost = False
+        raise Lost(f"no free name found for {prefix}* in {namespace}")
+
+    async def _ours(self, kind: Kind[Any], namespace: str, body: Mapping[str, Any]) -> Obj | None:
+        """The object that an earlier, lost attempt of this very create made; None if it is somebody else's."""
+        metadata = body["metadata"]
+        try:
+            found: Obj = await self._client.ask("GET", kind.path(namespace, metadata["name"]), kind.type)
+        except NotFound:
+            return None
+        wanted = next((ref["uid"] for ref in metadata.get("ownerReferences", ()) if ref.get("controller")), None)
+        owner = controller_of(found)
+        return found if (owner.uid if owner else None) == wanted else None
+
+    async def _patch(self, step: Patch) -> Any:
+        metadata = {**step.body.get("metadata", {}), "uid": step.obj.uid}
+        if step.guard == "revision":
+            metadata["resourceVersion"] = step.obj.metadata.resourceVersion
+        path = step.kind.path(step.obj.namespace, step.obj.name, step.subresource)
+        new = await self._client.ask(
+            "PATCH",
+            path,
+            step.kind.type,
+            {**step.body, "metadata": metadata},
+            content_type=STRATEGIC if step.strategic else MERGE,
+            accept=METADATA if step.kind.metadata_only else "application/json",
+        )
+        self._tell(step.kind, new)
+        return new
+
+    async def _replace(self, step: Replace) -> Any:
+        metadata = step.body["metadata"]
+        path = step.kind.path(metadata.get("namespace", ""), metadata["name"], step.subresource)
+        answer = await self._client.call("PUT", path, step.body)
+        new = decoder(step.kind.type).decode(answer)
+        self._tell(step.kind, new)
+        return new
+
+    async def _delete(self, step: Delete) -> None:
+        obj = step.obj
+        preconditions = {"uid": obj.uid}
+        if step.unchanged:
+            preconditions["resourceVersion"] = obj.metadata.resourceVersion
+        options: dict[str, Any] = {
+            "kind": "DeleteOptions",
+            "apiVersion": "v1",
+            "preconditions": preconditions,
+        }
+        if step.grace is not None:
+            options["gracePeriodSeconds"] = step.grace
+        if step.propagation is not None:
+            options["propagationPolicy"] = step.propagation
+        try:
+            answer = await self._client.call("DELETE", step.kind.path(obj.namespace, obj.name), options)
+        except NotFound:
+            self._removed(step.kind, obj)
+        except Conflict:
+            if step.unchanged:  # its revision may have moved on: the caller looks again
+                raise
+            self._removed(step.kind, obj)
+        else:
+            self._deleted(step.kind, obj, answer)
+
+    def _deleted(self, kind: Kind[Any], obj: Obj, answer: bytes) -> None:
+        metadata = decoder(_Gone).decode(answer).metadata
+        lingers = metadata.deletionTimestamp and (metadata.deletionGracePeriodSeconds or metadata.finalizers)
+        if lingers:
+            self._tell(kind, decoder(kind.type).decode(answer))
+        else:
+            self._removed(kind, obj)
+
+    async def _delete_collection(self, step: DeleteCollection) -> None:
+        options: dict[str, Any] = {"kind": "DeleteOptions", "apiVersion": "v1"}
+        if step.propagation is not None:
+            options["propagationPolicy"] = step.propagation
+        await self._client.call("DELETE", step.kind.path(step.namespace), options)
+
+    async def _get(self, step: Get) -> Any:
+        path = step.kind.path(step.namespace, step.name)
+        if step.raw:
+            return msgspec.json.decode(await self._client.call("GET", path))
+        accept = METADATA if step.kind.metadata_only else "application/json"
+        return await self._client.ask("GET", path, step.kind.type, accept=accept)
+
+    async def _list(self, step: List) -> list[Any]:
+        page = msgspec.defstruct("Items", [("items", list[step.kind.type] | None)])  # type: ignore[name-defined]
+        accept = METADATA_LIST if step.kind.metadata_only else "application/json"
+        answer: Any = await self._client.ask("GET", step.kind.path(step.namespace), page, accept=accept)
+        return answer.items or []
+
+    # Read your writes
+
+    def _tell(self, kind: Kind[Any], obj: Obj) -> None:
+        store = self._stores.get(kind.id)
+        if store is not None and store.kind.type is kind.type:
+            store.wrote(obj)
+
+    def _removed(self, kind: Kind[Any], obj: Obj) -> None:
+        store = self._stores.get(kind.id)
+        if store is not None:
+            store.removed(Key(obj.namespace, obj.name), obj.uid)
+
+
+def _check(writer: Writer, verb: str, kind: Kind[Any], subresource: str) -> None:
+    resource = f"{kind.plural}/{subresource}" if subresource else kind.plural
+    rights = writer.rights
+    if (verb, kind.group, resource) not in rights and (verb, "*", "*") not in rights:
+        raise NotAllowed(f"{writer.source} may not {verb} {resource}: declare it in the controller's `rights`")

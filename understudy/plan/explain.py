@@ -1,0 +1,123 @@
+"""The last decision about each object, kept for whoever asks why: what was done, and the reason of each step.
+
+Written by `plan.apply` (one record a decision), read by the debug endpoint behind `understudy explain`.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from understudy.kinds.meta import Key
+from understudy.plan.steps import (
+    Create,
+    Delete,
+    DeleteCollection,
+    Event,
+    Get,
+    List,
+    Patch,
+    Replace,
+    Requeue,
+    Step,
+    Together,
+)
+
+KEPT = 5_000
+STEPS_KEPT = 40
+
+
+@dataclass(slots=True)
+class Record:
+    """One decision: when, about which revision, its steps in words, and how it ended."""
+
+    controller: str
+    key: Key
+    at: datetime
+    revision: str
+    steps: list[str] = field(default_factory=list)
+    left_out: int = 0
+    outcome: str = "running"
+
+    def note(self, step: Step) -> None:
+        if len(self.steps) < STEPS_KEPT:
+            self.steps.append(describe(step))
+        else:
+            self.left_out += 1
+
+    @property
+    def idle(self) -> bool:
+        """Nothing was done: the object is as it should be."""
+        return not self.steps
+
+
+class Journal:
+    """The newest decisions, and per object the last that did something, bounded."""
+
+    def __init__(self, kept: int = KEPT) -> None:
+        self._kept = kept
+        self._last: OrderedDict[tuple[str, Key], list[Record]] = OrderedDict()
+        self.listeners: list[Callable[[Record], None]] = []
+
+    def add(self, record: Record) -> None:
+        slot = (record.controller, record.key)
+        before = self._last.pop(slot, [])
+        active = next((old for old in before if not old.idle), None)
+        self._last[slot] = [record] if not record.idle or active is None else [record, active]
+        if len(self._last) > self._kept:
+            self._last.popitem(last=False)
+        for listener in self.listeners:
+            listener(record)
+
+    def about(self, key: Key, controllers: Sequence[str]) -> list[Record]:
+        """The last decision and the last one that did something, of each named controller."""
+        found = [record for name in controllers for record in self._last.get((name, key), ())]
+        return sorted(found, key=lambda record: record.at, reverse=True)
+
+
+def describe(step: Step) -> str:
+    """A step in one line: the verb, the object, the why."""
+    match step:
+        case Together(steps) if steps:
+            more = f" and {len(steps) - 1} more" if len(steps) > 1 else ""
+            return f"{describe(steps[0])}{more}"
+        case Together():
+            return "nothing to do"
+        case Event():
+            return f"event {step.type} {step.why}"
+        case Requeue(after, why):
+            return f"look again in {after:g}s: {why}"
+        case _:
+            return f"{_verb(step)} {_target(step)}: {step.why}"
+
+
+def _verb(step: Step) -> str:
+    return {
+        Create: "create",
+        Patch: "patch",
+        Replace: "replace",
+        Delete: "delete",
+        DeleteCollection: "delete all",
+        Get: "get",
+        List: "list",
+    }[type(step)]
+
+
+def _target(step: Step) -> str:
+    match step:
+        case Create(kind, _, body):
+            metadata = body.get("metadata") or {}
+            name = metadata.get("name") or f"{metadata.get('generateName', '')}*"
+            return f"{kind.kind} {step.name or name}"
+        case Patch(kind, obj, _, _, subresource):
+            return f"{kind.kind} {obj.name}{'/' + subresource if subresource else ''}"
+        case Replace(kind, body):
+            return f"{kind.kind} {body['metadata']['name']}"
+        case Delete(kind, obj):
+            return f"{kind.kind} {obj.name}"
+        case Get(kind, _, name):
+            return f"{kind.kind} {name}"
+        case DeleteCollection(kind, namespace) | List(kind, namespace):
+            return f"{kind.plural} in {namespace}"
+        case _:
+            return ""
