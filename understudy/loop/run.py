@@ -17,6 +17,7 @@ from understudy.api.transport import Lost
 from understudy.api.watch import Watch
 from understudy.errors import ApiError
 from understudy.kinds.kind import Kind, Resource
+from understudy.kinds.meta import Key
 from understudy.loop.controller import Controller
 from understudy.loop.runner import Runner
 from understudy.obs.metrics import STORE_OBJECTS, WATCH_AGE
@@ -103,6 +104,36 @@ class Manager:
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    def pages(self) -> Mapping[str, Callable[[Mapping[str, str]], Any]]:
+        """The debug pages: `explain`, `journal`, `state`; each takes the query and answers what becomes JSON."""
+        return {"explain": self._explain, "journal": self._journal, "state": self._state}
+
+    def _explain(self, query: Mapping[str, str]) -> Any:
+        """The last decisions of the controllers of `kind` (its name, plural or id, any case) about an object."""
+        wanted = query.get("kind", "").lower()
+        names = [
+            controller.name
+            for controller in self.controllers
+            if wanted in {controller.kind.kind.lower(), controller.kind.plural, controller.kind.id}
+        ]
+        key = Key(query.get("namespace", ""), query.get("name", ""))
+        return [record.as_json() for record in self.journal.about(key, names)]
+
+    def _journal(self, query: Mapping[str, str]) -> Any:
+        return [record.as_json() for record in self.journal.since(int(query.get("since", "0")))]
+
+    def _state(self, _: Mapping[str, str]) -> Any:
+        return {
+            "stores": {
+                kind: {"objects": len(store), "rv": store.rv, **store.counts} for kind, store in self.stores.items()
+            },
+            "silence": {kind: round(watch.silence(), 1) for kind, watch in self.watches.items()},
+            "queues": {
+                runner.controller.name: {"waiting": len(runner.queue), "delayed": runner.queue.delayed}
+                for runner in self.runners
+            },
+        }
 
     async def _wait_synced(self) -> None:
         for watch in list(self.watches.values()):

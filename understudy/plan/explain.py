@@ -3,10 +3,11 @@
 Written by `plan.apply` (one record a decision), read by the debug endpoint behind `understudy explain`.
 """
 
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections import OrderedDict, deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from understudy.kinds.meta import Key
 from understudy.plan.steps import (
@@ -24,6 +25,7 @@ from understudy.plan.steps import (
 )
 
 KEPT = 5_000
+RECENT = 500
 STEPS_KEPT = 40
 
 
@@ -38,6 +40,7 @@ class Record:
     steps: list[str] = field(default_factory=list)
     left_out: int = 0
     outcome: str = "running"
+    number: int = 0
 
     def note(self, step: Step) -> None:
         if len(self.steps) < STEPS_KEPT:
@@ -50,6 +53,20 @@ class Record:
         """Nothing was done: the object is as it should be."""
         return not self.steps
 
+    def as_json(self) -> dict[str, Any]:
+        """For the debug pages."""
+        return {
+            "controller": self.controller,
+            "namespace": self.key.namespace,
+            "name": self.key.name,
+            "at": self.at.isoformat(),
+            "revision": self.revision,
+            "steps": self.steps,
+            "leftOut": self.left_out,
+            "outcome": self.outcome,
+            "number": self.number,
+        }
+
 
 class Journal:
     """The newest decisions, and per object the last that did something, bounded."""
@@ -57,17 +74,24 @@ class Journal:
     def __init__(self, kept: int = KEPT) -> None:
         self._kept = kept
         self._last: OrderedDict[tuple[str, Key], list[Record]] = OrderedDict()
-        self.listeners: list[Callable[[Record], None]] = []
+        self._recent: deque[Record] = deque(maxlen=RECENT)
+        self._count = 0
 
     def add(self, record: Record) -> None:
+        self._count += 1
+        record.number = self._count
+        if not record.idle:
+            self._recent.append(record)
         slot = (record.controller, record.key)
         before = self._last.pop(slot, [])
         active = next((old for old in before if not old.idle), None)
         self._last[slot] = [record] if not record.idle or active is None else [record, active]
         if len(self._last) > self._kept:
             self._last.popitem(last=False)
-        for listener in self.listeners:
-            listener(record)
+
+    def since(self, number: int) -> list[Record]:
+        """The decisions after that number that did something, oldest first, as far as they are kept."""
+        return [record for record in self._recent if record.number > number]
 
     def about(self, key: Key, controllers: Sequence[str]) -> list[Record]:
         """The last decision and the last one that did something, of each named controller."""

@@ -1,0 +1,97 @@
+# Everything a developer or CI does, by name. `make help` lists it; every target sets up what it needs by itself.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+NAME ?= default
+NODES ?= 4
+ARGS ?=
+
+.PHONY: help
+help: ## This list
+	@awk 'BEGIN {FS = ":.*## "} /^## / {print "\n" substr($$0, 4)} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+## Use it
+
+.PHONY: up
+up: $(VENV)/ready ## A real API server, our loops, a web application and a rolling update you can watch
+	@$(BIN)/understudy up --name $(NAME) --nodes $(NODES) --demo $(ARGS)
+
+.PHONY: demo
+demo: $(VENV)/ready ## The show once more, on the running cluster
+	@$(BIN)/understudy demo --name $(NAME) $(ARGS)
+
+.PHONY: down
+down: $(VENV)/ready ## End the cluster and leave nothing behind
+	@$(BIN)/understudy down --name $(NAME) $(ARGS)
+
+.PHONY: toolchain
+toolchain: $(VENV)/ready ## Find or build the pinned binaries (etcd, kube-apiserver, kubectl, kwok)
+	@$(BIN)/understudy toolchain build $(ARGS)
+
+## Check it
+
+.PHONY: test
+test: lint types contracts unit api ## Everything CI asks: lint, types, import contracts, units, scenarios, API tests
+	@echo "all checks passed"
+
+.PHONY: lint
+lint: $(VENV)/ready ## ruff: style and format
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --check --quiet .
+
+.PHONY: types
+types: $(VENV)/ready ## mypy --strict, tests too
+	$(BIN)/mypy
+
+.PHONY: contracts
+contracts: $(VENV)/ready ## import-linter: who may import whom
+	$(BIN)/lint-imports --no-timing
+
+.PHONY: unit
+unit: $(VENV)/ready ## Units, properties and scenarios in virtual time (no server)
+	$(BIN)/pytest -q -n 2 tests/unit tests/scenarios $(ARGS)
+
+.PHONY: api
+api: $(VENV)/ready ## On a real kube-apiserver and etcd: faults, failover, kubectl, the pytest plugin
+	@$(BIN)/understudy toolchain build
+	$(BIN)/pytest -q tests/api $(ARGS)
+
+.PHONY: nightly
+nightly: $(VENV)/ready ## Many more runs of the properties
+	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -q -n 2 -m "nightly or not nightly" tests/unit tests/scenarios $(ARGS)
+
+.PHONY: bench
+bench: $(VENV)/ready ## Ours and upstream's binaries side by side on one API server, with the ratio
+	@$(BIN)/understudy toolchain build --upstream
+	$(BIN)/python -m tests.bench $(ARGS)
+
+.PHONY: format
+format: $(VENV)/ready ## Let ruff put the code in shape
+	$(BIN)/ruff check --fix --quiet .
+	$(BIN)/ruff format --quiet .
+
+## Keep it
+
+.PHONY: lock
+lock: $(VENV)/ready ## Pin what is installed now in requirements.lock
+	$(BIN)/pip freeze --exclude-editable > requirements.lock
+
+.PHONY: wheel
+wheel: $(VENV)/ready ## Build the wheel into dist/
+	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
+
+.PHONY: clean
+clean: ## Remove the virtual environment and every tool's cache in this folder
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(VENV)/ready: pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "understudy needs Python 3.11 or newer, this is " + sys.version.split()[0])'
+	@echo "setting up $(VENV) …"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check 'pip>=25.1'
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --group dev --editable .
+	@touch $@

@@ -1,0 +1,148 @@
+"""The `understudy` command. Each subcommand is small here; the work is in `cluster`, `loop.process` and `show`.
+
+Imports stay inside the commands where they are heavy, so that `understudy --help` and shell completion are quick.
+"""
+
+import asyncio
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from understudy import __version__
+from understudy.components import COMPONENTS, UnknownController, registry
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+
+
+@click.group(context_settings=CONTEXT)
+@click.version_option(__version__, prog_name="understudy")
+def main() -> None:
+    """Kubernetes' own control loops, in Python: run them, watch them, change them."""
+
+
+def _connection_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    kubeconfig = click.option(
+        "--kubeconfig",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="The kubeconfig file; otherwise $KUBECONFIG, ~/.kube/config, or the pod's service account.",
+    )
+    context = click.option("--context", help="The context in it; otherwise its current one.")
+    return kubeconfig(context(command))
+
+
+@main.command(context_settings=CONTEXT)
+@click.argument("component", type=click.Choice(sorted(COMPONENTS)))
+@_connection_options
+@click.option("--leader-elect/--no-leader-elect", default=False, help="Act only while holding the component's Lease.")
+@click.option("--lease", "lease_name", help="The Lease in kube-system; by default upstream's own, so that one leads.")
+@click.option("--lease-duration", default=15.0, show_default=True, help="Seconds until an unrenewed Lease runs out.")
+@click.option(
+    "--renew-deadline", default=10.0, show_default=True, help="Seconds a leader tries to renew before it ends."
+)
+@click.option("--retry-period", default=2.0, show_default=True, help="Seconds between tries.")
+@click.option("--controllers", default="*", show_default=True, help='Which ones: "*", "a,b", or "*,-c".')
+@click.option("--root-ca-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="CA to publish.")
+@click.option(
+    "--scheduler-name",
+    default="default-scheduler,understudy-scheduler",
+    show_default=True,
+    help="Pods' schedulerName to serve.",
+)
+@click.option("--health-address", default="127.0.0.1:0", show_default=True, help="Where /healthz, /metrics, … listen.")
+@click.option("--port-file", type=click.Path(dir_okay=False, path_type=Path), help="Write the health port here.")
+@click.option("--log-format", type=click.Choice(["auto", "text", "json"]), default="auto", show_default=True)
+@click.option(
+    "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
+)
+def run(component: str, **given: Any) -> None:
+    """Run one COMPONENT against an API server until it is stopped."""
+    from understudy.obs.log import configure
+
+    configure(given["log_format"], given["log_level"])
+    _exit(lambda: _run_component(component, given))
+
+
+def _run_component(component: str, given: dict[str, Any]) -> int:
+    import uvloop
+
+    from understudy.loop.process import Options
+    from understudy.loop.process import run as run_process
+
+    entry = COMPONENTS[component]
+    make = entry.load()
+    settings = _settings(given)
+    host, _, port = given["health_address"].rpartition(":")
+    options = Options(
+        kubeconfig=given["kubeconfig"],
+        context=given["context"],
+        lease=("kube-system", given["lease_name"] or entry.lease) if given["leader_elect"] else None,
+        lease_duration=given["lease_duration"],
+        renew_deadline=given["renew_deadline"],
+        retry_period=given["retry_period"],
+        health_host=host or "0.0.0.0",  # noqa: S104 - ":8080" is how one asks for every address
+        health_port=int(port),
+        port_file=given["port_file"],
+    )
+
+    async def begin(client: Any, on_fenced: Callable[[], None]) -> Any:
+        return make(client, settings, on_fenced)
+
+    return uvloop.run(run_process(options, begin))
+
+
+def _settings(given: dict[str, Any]) -> dict[str, str]:
+    settings = {"controllers": given["controllers"], "scheduler-name": given["scheduler_name"]}
+    if given["root_ca_file"] is not None:
+        settings["root-ca"] = given["root_ca_file"].read_text()
+    return settings
+
+
+@main.command(context_settings=CONTEXT)
+@click.option("--output", "-o", type=click.Choice(["table", "json", "names"]), default="table", show_default=True)
+def controllers(output: str) -> None:
+    """The controllers there are: what each decides about, what wakes it, what it may write."""
+    from understudy import show
+
+    show.controllers(list(registry().values()), output)
+
+
+@main.command(context_settings=CONTEXT)
+@click.argument("target", metavar="KIND/NAME")
+@click.option("--namespace", "-n", default="default", show_default=True)
+@click.option("--name", "cluster", default="default", show_default=True, help="The embedded cluster to ask.")
+@click.option("--address", multiple=True, help="host:port of a component's health address, instead of a cluster.")
+@click.option("--output", "-o", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def explain(target: str, namespace: str, cluster: str, address: Sequence[str], output: str) -> None:
+    """The last decision about an object, step by step with its reasons: `understudy explain deployment/web`."""
+    from understudy import show
+
+    _exit(lambda: show.explain(target, namespace, cluster, address, output))
+
+
+@main.command(context_settings=CONTEXT)
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """The completion script: `source <(understudy completion bash)`."""
+    from click.shell_completion import get_completion_class
+
+    kind = get_completion_class(shell)
+    assert kind is not None, "click knows the three shells"
+    click.echo(kind(main, {}, "understudy", "_UNDERSTUDY_COMPLETE").source())
+
+
+def _exit(work: Callable[[], int]) -> None:
+    """End with the exit code of `work`; what a user can mend is one line on stderr and exit code 2."""
+    from understudy.api.config import ConfigError
+    from understudy.api.transport import Lost
+    from understudy.errors import ApiError
+
+    try:
+        sys.exit(work())
+    except (ConfigError, UnknownController, ApiError, Lost, OSError) as error:
+        click.echo(f"understudy: {error}", err=True)
+        sys.exit(2)
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        sys.exit(130)

@@ -1,0 +1,132 @@
+"""What the command line prints about the loops: the registry as a table, and why an object is as it is.
+
+`explain` asks running components over their health address; which those are, the embedded cluster's folder knows.
+"""
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from understudy.loop.controller import Controller
+
+SHORT = {"deploy": "deployment", "rs": "replicaset", "rc": "replicationcontroller", "po": "pod", "no": "node"}
+SHORT |= {"svc": "service", "ns": "namespace", "sa": "serviceaccount"}
+CLUSTER_SCOPED = {"node", "nodes", "namespace", "namespaces"}
+
+
+class NothingToAsk(click.ClickException):
+    """No component answers: none runs, or none was named."""
+
+    exit_code = 3
+
+
+# The registry
+
+
+def controllers(every: Sequence[Controller], output: str) -> None:
+    """Print the registry: as a table, as JSON, or the bare names."""
+    if output == "names":
+        click.echo("\n".join(controller.name for controller in every))
+    elif output == "json":
+        click.echo(json.dumps([_as_json(controller) for controller in every], indent=2))
+    else:
+        Console().print(_table(every))
+
+
+def _table(every: Sequence[Controller]) -> Table:
+    table = Table(title=None, box=None, header_style="bold", pad_edge=False)
+    for column in ("CONTROLLER", "DECIDES ABOUT", "WOKEN BY", "WRITES", "KEEPS TRUE"):
+        table.add_column(column, overflow="fold")
+    for controller in every:
+        about = "every object" if controller.tracker else controller.kind.id
+        wakers = ", ".join(dict.fromkeys(on.kind.id for on in controller.watches)) or "-"
+        writes = ", ".join(dict.fromkeys(right.resource for right in controller.rights if right.verbs != ("get",)))
+        table.add_row(controller.name, about, wakers, writes or "-", controller.about)
+    return table
+
+
+def _as_json(controller: Controller) -> dict[str, Any]:
+    return {
+        "name": controller.name,
+        "kind": controller.kind.id,
+        "watches": [on.kind.id for on in controller.watches],
+        "reads": [kind.id for kind in controller.reads],
+        "rights": [
+            {"verbs": list(right.verbs), "group": right.group, "resource": right.resource}
+            for right in controller.rights
+        ],
+        "workers": controller.workers,
+        "upstream": controller.upstream,
+        "about": controller.about,
+    }
+
+
+# One object
+
+
+def explain(target: str, namespace: str, cluster: str, addresses: Sequence[str], output: str) -> int:
+    """Print the last decisions about KIND/NAME. Raises NothingToAsk, click.UsageError."""
+    kind, slash, name = target.partition("/")
+    if not slash or not kind or not name:
+        raise click.UsageError(f"{target!r} is not KIND/NAME, such as deployment/web")
+    kind = SHORT.get(kind.lower(), kind.lower())
+    query = {"kind": kind, "namespace": "" if kind in CLUSTER_SCOPED else namespace, "name": name}
+    records = [record for address in _addresses(cluster, addresses) for record in _ask(address, query)]
+    if output == "json":
+        click.echo(json.dumps(records, indent=2))
+    elif not records:
+        click.echo(f"no loop has decided anything about {kind} {name} in {namespace} since it started")
+    else:
+        _print(records)
+    return 0 if records else 1
+
+
+def _addresses(cluster: str, given: Sequence[str]) -> Sequence[str]:
+    from understudy.cluster.layout import Layout, default_root
+
+    if given:
+        return given
+    files = sorted(port_files(Layout(default_root(), cluster).home).glob("*"))
+    if not files:
+        raise NothingToAsk(
+            f"no running component of cluster {cluster!r} is known; start one with `understudy up --name {cluster}`, "
+            "or name an --address"
+        )
+    return [f"127.0.0.1:{file.read_text().strip()}" for file in files]
+
+
+def _ask(address: str, query: Mapping[str, str]) -> Iterable[Mapping[str, Any]]:
+    try:
+        with urllib.request.urlopen(f"http://{address}/debug/explain?{urlencode(query)}", timeout=10) as answer:
+            found: list[Mapping[str, Any]] = json.load(answer)
+    except (OSError, ValueError) as error:
+        reason = error.reason if isinstance(error, urllib.error.URLError) else error
+        raise NothingToAsk(f"{address} does not answer: {reason}") from None
+    return found
+
+
+def _print(records: Sequence[Mapping[str, Any]]) -> None:
+    console = Console(highlight=False)
+    for record in records:
+        head = Text(record["controller"], style="bold")
+        head.append(f"  {record['at'][:19].replace('T', ' ')}  revision {record['revision']}  ", style="dim")
+        head.append(record["outcome"], style="green" if record["outcome"] == "done" else "red")
+        console.print(head)
+        for line in record["steps"] or ["nothing to do: it is as it should be"]:
+            console.print(f"  {line}", markup=False)
+        if record["leftOut"]:
+            console.print(f"  … and {record['leftOut']} more steps", style="dim")
+
+
+def port_files(home: Path) -> Path:
+    """Where the components of a cluster write the port they answer on."""
+    return home / "ports"
