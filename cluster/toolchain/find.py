@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -130,4 +131,5 @@ def _write_memo(places: Places, memo: dict[str, list[object]]) -> None:
         draft.write_text(json.dumps(memo))
         draft.replace(places.versions)
     except OSError:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink()
