@@ -1,0 +1,1 @@
+"""What several controllers share: facts about Pods, adoption, the replica engine. They never import each other."""
