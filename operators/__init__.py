@@ -1,2 +1,4 @@
 """Every controller there is, in the order `understudy controllers` prints them: importing a module registers it."""
 
+from understudy.operators import serviceaccount  # noqa: F401
+from understudy.operators import rootca  # noqa: F401

@@ -32,7 +32,7 @@ class _Version(Struct):
     freshness: str = "Current"
 
 
-class _Meta(Struct):
+class _Meta(Struct, frozen=True):
     name: str = ""
 
 
