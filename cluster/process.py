@@ -22,6 +22,7 @@ from understudy.cluster.errors import ClusterError
 State = Literal["running", "stopped", "stale"]
 
 _POLL = 0.02
+_PID_MAX = 2**22
 # Run in the child before the component: asks the kernel to kill it when the thread that started it ends. By a
 # small program of its own, as code between fork and exec may deadlock in a parent with threads. The parent
 # may be gone already: then nobody would be left to tell.
@@ -29,7 +30,7 @@ _DIE_WITH_PARENT = (
     "import ctypes,os,signal,sys;"
     "ctypes.CDLL(None).prctl(1,signal.SIGKILL);"
     "os.getppid()==int(sys.argv[1]) or sys.exit(1);"
-    "os.execv(sys.argv[2],sys.argv[2:])"
+    "os.execvp(sys.argv[2],sys.argv[2:])"
 )
 
 
@@ -58,7 +59,7 @@ class Identity:
     def parse(cls, text: str) -> "Identity | None":
         """Read what `str` wrote; None for anything else."""
         parts = text.split()
-        if len(parts) != 3 or not (parts[0].isdigit() and parts[1].isdigit()):
+        if len(parts) != 3 or not (parts[0].isdigit() and parts[1].isdigit()) or int(parts[0]) > _PID_MAX:
             return None
         return cls(int(parts[0]), int(parts[1]), parts[2])
 
