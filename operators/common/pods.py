@@ -58,7 +58,7 @@ def ready_since(pod: Pod) -> datetime | None:
 
 def is_available(pod: Pod, min_ready: int, now: datetime) -> bool:
     """Whether it has been ready for at least `min_ready` seconds."""
-    return is_ready(pod) and (min_ready == 0 or _remaining(pod, min_ready, now) <= 0)
+    return is_ready(pod) if min_ready == 0 else _remaining(pod, min_ready, now) <= 0
 
 
 def until_available(pods: Iterable[Pod], min_ready: int, now: datetime) -> float | None:
@@ -86,6 +86,6 @@ def pod_from_template(template: Template, owner: Obj, owner_kind: Kind[Any]) -> 
 
 
 def _remaining(pod: Pod, min_ready: int, now: datetime) -> float:
-    """Seconds it still has to be ready; infinite if nobody knows since when it is."""
+    """Seconds it still has to be ready; infinite if it is not, or if nobody knows since when."""
     since = ready_since(pod)
     return min_ready - (now - since).total_seconds() if since is not None else float("inf")
