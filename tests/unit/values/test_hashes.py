@@ -126,8 +126,9 @@ def test_comparing_leaves_the_templates_alone() -> None:
 
 
 def test_the_hash_is_stable_over_releases() -> None:
-    """Another value here renames the ReplicaSets of everyone who upgrades."""
+    """A template that comes back after its ReplicaSet was pruned gets the name it had."""
     assert hashes.template_hash(template(), None) == "74f6d5c589"
+    assert hashes.template_hash({}, 1) == "648d6bd896"
     assert hashes.template_hash({}, None) == "5859f96865"
 
 

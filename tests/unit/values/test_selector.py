@@ -60,6 +60,12 @@ def test_a_selector_is_the_and_of_its_requirements(spec: dict[str, Any], labels:
     assert made.matches(labels) is all(each.matches(labels) for each in made.requirements)
 
 
+@pytest.mark.parametrize(("value", "expected"), [("x", True), ("y", True), ("z", False)])
+def test_in_takes_any_of_its_values(value: str, expected: bool) -> None:
+    spec = {"matchExpressions": [{"key": "a", "operator": "In", "values": ["x", "y"]}]}
+    assert selector.from_spec(spec).matches({"a": value}) is expected
+
+
 def test_no_selector_matches_nothing_and_an_empty_one_everything() -> None:
     for labels in ({}, {"a": "x"}):
         assert not selector.from_spec(None).matches(labels)
