@@ -10,7 +10,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,11 +87,13 @@ def _go(go: Go, arguments: Sequence[str], tool: Tool, state: BuildState, work: W
     work.display.show(state, work.now())
     with log.open("a") as file:
         try:
-            for line in lines([str(go.path), *arguments], env=build_env(work.places), cwd=tool.module_dir):
-                if line is not None:
-                    file.write(line + "\n")
-                    state.feed(line)
-                work.display.show(state, work.now())
+            command = [str(go.path), *arguments]
+            with closing(lines(command, env=build_env(work.places), cwd=tool.module_dir)) as output:
+                for line in output:
+                    if line is not None:
+                        file.write(line + "\n")
+                        state.feed(line)
+                    work.display.show(state, work.now())
         except Failed as failed:
             raise ToolchainError(_cause(failed, go, state, log, work.places)) from failed
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,7 +88,8 @@ def _install(target: Path, places: Places) -> None:
     for command in installers(draft, places.env):
         shutil.rmtree(draft, ignore_errors=True)
         try:
-            said += [line for line in lines(command, env=places.env, cwd=places.tmp) if line]
+            with closing(lines(command, env=places.env, cwd=places.tmp)) as output:
+                said += [line for line in output if line]
         except (Failed, OSError) as error:
             said.append(f"({' '.join(command[:4])} ...: {error})")
             continue

@@ -7,12 +7,12 @@ and by `understudy toolchain clean`.
 import fcntl
 import json
 import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
+from time import sleep
 from typing import IO
 
 POLL_SECONDS = 0.2
@@ -51,7 +51,7 @@ def _acquire(file: IO[str], waiting: Callable[[str], None]) -> None:
         if text != told:
             waiting(f"Waiting for {text}: only one build runs at a time. Ctrl-C stops waiting.")
             told = text
-        time.sleep(POLL_SECONDS)
+        sleep(POLL_SECONDS)
 
 
 def _try(file: IO[str]) -> bool:

@@ -10,7 +10,7 @@ import select
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -29,24 +29,55 @@ class Failed(Exception):
         self.returncode = returncode
 
 
-def lines(command: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> Iterator[str | None]:
-    """Yield each line of stdout and stderr; None on silence. Raises `Failed`, or OSError if it cannot start."""
-    group = 0 if _in_main_thread() else None  # in another thread Ctrl-C must reach the child by the terminal
-    process = subprocess.Popen(
-        command,
-        env=dict(env),
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        process_group=group,
-    )
+def lines(command: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> Generator[str | None, None, None]:
+    """Yield each line of stdout and stderr; None on silence. Raises `Failed`, or OSError if it cannot start.
+
+    Close it (`contextlib.closing`) when leaving the loop early: that is what ends the child.
+    """
+    own_group = _in_main_thread()  # in another thread Ctrl-C must reach the child by the terminal
+    process = None
+    gate = _SignalGate()
     try:
+        try:
+            process = subprocess.Popen(
+                command,
+                env=dict(env),
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                process_group=0 if own_group else None,
+            )
+        finally:
+            gate.open()
         yield from _read(process)
         if process.wait() != 0:
             raise Failed(process.returncode)
     finally:
-        _end(process, whole_group=group is not None)
+        if process is not None:
+            _end(process, whole_group=own_group)
+
+
+class _SignalGate:
+    """Holds SIGINT and SIGTERM back until `open`: a child that has just started must be known before we unwind.
+
+    Handlers are exchanged, not the mask: the child would inherit that.
+    """
+
+    def __init__(self) -> None:
+        self._came: list[int] = []
+        numbers = (signal.SIGINT, signal.SIGTERM) if _in_main_thread() else ()
+        self._before = {number: signal.signal(number, self._note) for number in numbers}
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        self._came.append(number)
+
+    def open(self) -> None:
+        """Put the handlers back and let through what came meanwhile."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        for missed in self._came:
+            signal.raise_signal(missed)
 
 
 def _read(process: subprocess.Popen[bytes]) -> Iterator[str | None]:

@@ -198,7 +198,7 @@ def test_process_that_waited_uses_what_the_other_built(
     attempts = iter([False])
     take = lock_module._try
     monkeypatch.setattr(lock_module, "_try", lambda file: next(attempts, None) is None and take(file))
-    monkeypatch.setattr("time.sleep", lambda _: build([ETCD], work))
+    monkeypatch.setattr(lock_module, "sleep", lambda _: build([ETCD], work))
     build([ETCD], work)
     assert len(calls("go build")) == 1
     assert "Waiting for another process" in recorder.said[0]

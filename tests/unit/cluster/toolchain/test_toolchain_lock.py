@@ -81,7 +81,7 @@ def test_waiting_can_be_interrupted(path: Path, other: subprocess.Popen[str], mo
     def interrupt(_: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("time.sleep", interrupt)
+    monkeypatch.setattr(lock_module, "sleep", interrupt)
     with pytest.raises(KeyboardInterrupt), held(path, "building", lambda _: None):
         pytest.fail("the lock is taken")
     holder = read_holder(path)
@@ -100,7 +100,7 @@ def test_unsigned_lock_is_waited_for_all_the_same(
 ) -> None:
     path.write_text("")
     told: list[str] = []
-    monkeypatch.setattr("time.sleep", lambda _: other.kill())
+    monkeypatch.setattr(lock_module, "sleep", lambda _: other.kill())
     with held(path, "building", told.append):
         pass
     assert told == ["Waiting for another process: only one build runs at a time. Ctrl-C stops waiting."]

@@ -2,10 +2,12 @@
 
 import os
 import signal
+import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +17,7 @@ from understudy.cluster.toolchain.process import Failed, lines, sigterm_unwinds
 ENV = {"PATH": "/usr/bin:/bin"}
 
 
-def shell(code: str, cwd: Path = Path("/")) -> Iterator[str | None]:
+def shell(code: str, cwd: Path = Path("/")) -> Generator[str | None, None, None]:
     return lines(["/bin/sh", "-c", code], env=ENV, cwd=cwd)
 
 
@@ -75,7 +77,7 @@ def test_child_has_the_folder_and_environment_it_was_given(tmp_path: Path) -> No
 def test_leaving_early_ends_child_and_grandchild() -> None:
     loop = shell("sleep 60 & echo $!; echo $$; wait")
     pids = [int(next(loop) or 0), int(next(loop) or 0)]
-    loop.close()  # type: ignore[attr-defined]
+    loop.close()
     assert all(is_gone(pid) for pid in pids)
 
 
@@ -83,8 +85,34 @@ def test_child_that_ignores_sigterm_is_killed(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(process_module, "GRACE_SECONDS", 0.05)
     loop = shell("trap '' TERM; echo $$; while :; do sleep 60; done")
     pid = int(next(loop) or 0)
-    loop.close()  # type: ignore[attr-defined]
+    loop.close()
     assert is_gone(pid)
+
+
+@pytest.mark.parametrize(("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])
+def test_signal_while_the_child_starts_ends_it(
+    number: int, error: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+
+    class Interrupted(subprocess.Popen[bytes]):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            started.append(self)
+            signal.raise_signal(number)
+
+    monkeypatch.setattr("subprocess.Popen", Interrupted)
+    with pytest.raises(error), sigterm_unwinds():
+        said("sleep 60")
+    assert started[0].returncode == -signal.SIGTERM
+
+
+def test_handlers_are_put_back_if_the_child_cannot_start(tmp_path: Path) -> None:
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.getsignal(number) for number in numbers]
+    with pytest.raises(FileNotFoundError):
+        next(lines([str(tmp_path / "nothing")], env=ENV, cwd=tmp_path))
+    assert [signal.getsignal(number) for number in numbers] == before
 
 
 def test_in_a_thread_the_child_stays_in_the_group_of_the_terminal() -> None:
