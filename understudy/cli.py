@@ -12,6 +12,8 @@ from typing import Any
 import click
 
 from understudy import __version__
+from understudy.cluster import cli as cluster_cli
+from understudy.cluster.toolchain.cli import toolchain
 from understudy.components import COMPONENTS, UnknownController, registry
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
@@ -21,6 +23,57 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 @click.version_option(__version__, prog_name="understudy")
 def main() -> None:
     """Kubernetes' own control loops, in Python: run them, watch them, change them."""
+
+
+for _command in (cluster_cli.down, cluster_cli.status, cluster_cli.logs, cluster_cli.kubeconfig, toolchain):
+    main.add_command(_command)
+
+_name = click.option("--name", default="default", show_default=True, help="Which embedded cluster.")
+
+
+@main.command(context_settings=CONTEXT)
+@_name
+@click.option("--nodes", type=click.IntRange(0), help="Simulated nodes; as before if left out, 4 for a new cluster.")
+@click.option("--port", type=click.IntRange(1, 65535), help="The API server's port; a free one if left out.")
+@click.option("--loops/--no-loops", default=True, show_default=True, help="Run our controllers and scheduler on it.")
+@click.option("--demo", "show", is_flag=True, help="Then play the show: a rollout, an update, a rollback.")
+@click.option("--durable", is_flag=True, help="Let etcd flush each write to the disk; slower.")
+@click.option("--set-context", is_flag=True, help="Make it kubectl's current context.")
+def up(
+    name: str, nodes: int | None, port: int | None, loops: bool, show: bool, durable: bool, set_context: bool
+) -> None:
+    """Start an embedded cluster: etcd, kube-apiserver, simulated nodes, and our loops."""
+    from understudy.demo import curtain
+
+    asked = curtain.Wish(name, nodes, port, loops, durable, set_context)
+    _exit(lambda: curtain.up(asked, show))
+
+
+@main.command(context_settings=CONTEXT)
+@_name
+def demo(name: str) -> None:
+    """Play the show on a running cluster: a rollout, an update, a rollback, seen live."""
+    from understudy.demo import curtain
+
+    _exit(lambda: curtain.demo(name))
+
+
+@main.command(context_settings={**CONTEXT, "ignore_unknown_options": True})
+@_name
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def kubectl(name: str, arguments: Sequence[str]) -> None:
+    """The toolchain's kubectl on an embedded cluster: `understudy kubectl -- get pods`."""
+    import os
+
+    from understudy.cluster.embedded import EmbeddedCluster
+    from understudy.cluster.toolchain import ensure
+
+    def execute() -> int:
+        with cluster_cli.readable_errors():
+            binary, config = ensure(["kubectl"])["kubectl"], EmbeddedCluster(name).kubeconfig()
+        os.execv(binary, ["kubectl", "--kubeconfig", str(config), *arguments])  # noqa: S606 - become it
+
+    _exit(execute)
 
 
 def _connection_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -7,7 +7,6 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -91,11 +90,12 @@ def explain(target: str, namespace: str, cluster: str, addresses: Sequence[str],
 
 
 def _addresses(cluster: str, given: Sequence[str]) -> Sequence[str]:
-    from understudy.cluster.layout import Layout, default_root
+    from understudy.cluster.embedded import EmbeddedCluster
+    from understudy.cluster.loops import ports
 
     if given:
         return given
-    files = sorted(port_files(Layout(default_root(), cluster).home).glob("*"))
+    files = sorted(ports(EmbeddedCluster(cluster)).glob("*"))
     if not files:
         raise NothingToAsk(
             f"no running component of cluster {cluster!r} is known; start one with `understudy up --name {cluster}`, "
@@ -125,8 +125,3 @@ def _print(records: Sequence[Mapping[str, Any]]) -> None:
             console.print(f"  {line}", markup=False)
         if record["leftOut"]:
             console.print(f"  … and {record['leftOut']} more steps", style="dim")
-
-
-def port_files(home: Path) -> Path:
-    """Where the components of a cluster write the port they answer on."""
-    return home / "ports"

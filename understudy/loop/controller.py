@@ -32,6 +32,17 @@ class On:
 
 
 @dataclass(frozen=True, slots=True)
+class Observe:
+    """Date the changes of what `part` picks of each `kind` object, by this process' own clock: `View.changed_at`.
+
+    For heartbeats: the clocks of other machines are not to be trusted, that something changed is.
+    """
+
+    kind: Kind[Any]
+    part: Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Right:
     """`verbs` on `resource` (a plural, or "plural/subresource") of `group`: an RBAC rule the applier holds to."""
 
@@ -55,7 +66,7 @@ class Controller:
     """`name` is upstream's (`kube-controller-manager --controllers`); `source` is the component in its Events.
 
     `gone` decides about keys whose object is not there; `when(new, old)` filters its own kind's changes; `observes`
-    names kinds whose changes are dated (`View.changed_at`); `discovers` asks for `View.resources`; with a `tracker`
+    names what is dated when it changes (`View.changed_at`); `discovers` asks for `View.resources`; with a `tracker`
     keys and objects are its own and every resource the server can delete is watched, metadata only.
     """
 
@@ -68,7 +79,7 @@ class Controller:
     workers: int = 5
     gone: Gone | None = None
     when: Callable[[Any, Any], bool] | None = None
-    observes: tuple[Kind[Any], ...] = ()
+    observes: tuple[Observe, ...] = ()
     discovers: bool = False
     tracker: Callable[[], Tracker] | None = None
     upstream: str = ""

@@ -79,10 +79,10 @@ class Manager:
 
     async def start(self) -> None:
         """Begin to watch what the controllers declared; returns when every store is as the server is."""
-        observed = {kind.id for controller in self.controllers for kind in controller.observes}
+        observed = {one.kind.id: one.part for controller in self.controllers for one in controller.observes}
         for controller in self.controllers:
             for kind in controller.kinds:
-                self._watch(kind, self._clock if kind.id in observed else None)
+                self._watch(kind, observed.get(kind.id))
         self._spawn("events", self.events.run())
         await self._wait_synced()
 
@@ -139,10 +139,10 @@ class Manager:
         for watch in list(self.watches.values()):
             await watch.synced.wait()
 
-    def _watch(self, kind: Kind[Any], clock: Callable[[], datetime] | None = None) -> None:
+    def _watch(self, kind: Kind[Any], dated: Callable[[Any], Any] | None = None) -> None:
         if kind.id in self.stores:
             return
-        store: Store[Any] = Store(kind, clock)
+        store: Store[Any] = Store(kind, self._clock if dated else None, dated)
         watch = Watch(self.client, store, rng=self._rng)
         self.stores[kind.id] = store
         self.watches[kind.id] = watch

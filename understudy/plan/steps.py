@@ -140,4 +140,4 @@ class Together:
 
 
 Step = Create | Patch | Replace | Delete | DeleteCollection | Get | List | Event | Requeue | Together
-Decision = Generator[Step, Any, None]
+Decision = Generator[Step, Any, Any]

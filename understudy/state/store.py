@@ -47,9 +47,17 @@ _Keys = dict[Key, None]
 
 
 class Store(Generic[T]):
-    """`rv` is how far the watch has come; `clock`, if given, dates each change (see `changed_at`)."""
+    """`rv` is how far the watch has come.
 
-    def __init__(self, kind: Kind[T], clock: Callable[[], datetime] | None = None) -> None:
+    With a `clock` changes are dated (see `changed_at`): all of them, or those of what `part` picks of an object.
+    """
+
+    def __init__(
+        self,
+        kind: Kind[T],
+        clock: Callable[[], datetime] | None = None,
+        part: Callable[[T], Any] | None = None,
+    ) -> None:
         self.kind = kind
         self.rv = 0
         self.synced = False
@@ -59,6 +67,7 @@ class Store(Generic[T]):
         self._indexes: dict[Index[Any], dict[str, _Keys]] = {}
         self._buried: dict[str, None] = {}
         self._clock = clock
+        self._part = part
         self._changed: dict[Key, datetime] = {}
 
     # Reading
@@ -86,7 +95,7 @@ class Store(Generic[T]):
         return [self._objects[key] for key in table.get(value, ())]
 
     def changed_at(self, key: Key) -> datetime | None:
-        """When this process last saw the object change; None without a clock or without the object."""
+        """When this process last saw the object (or its dated part) change; None without a clock or the object."""
         return self._changed.get(key)
 
     # Writing: the watch
@@ -174,10 +183,13 @@ class Store(Generic[T]):
             before = index.values(old) if old is not None else ()
             if after != before:
                 _refile(table, key, before, after)
-        if self._clock is not None:
+        if self._clock is not None and self._is_news(obj, old):
             self._changed[key] = self._clock()
         for hook in self.hooks:
             hook(obj, old)
+
+    def _is_news(self, obj: T, old: T | None) -> bool:
+        return old is None or self._part is None or self._part(old) != self._part(obj)
 
     def _drop(self, key: Key, uid: str) -> None:
         old = self._objects.get(key)

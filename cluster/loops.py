@@ -1,0 +1,90 @@
+"""Our loops as processes of an embedded cluster: started, waited for, asked over the port each one writes down.
+
+`understudy up` and the pytest plugin call this once etcd and kube-apiserver run.
+"""
+
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from understudy.cluster.embedded import EmbeddedCluster
+from understudy.cluster.errors import ClusterError
+
+LOOPS: Mapping[str, str] = {"controllers": "controller-manager", "scheduler": "scheduler"}
+"""Component to the user whose kubeconfig, and so whose rights, it gets."""
+PATIENCE = 60.0
+
+
+def ports(cluster: EmbeddedCluster) -> Path:
+    """The folder in which each component leaves the port of its health and debug pages."""
+    return cluster.at.home / "ports"
+
+
+def start(
+    cluster: EmbeddedCluster,
+    names: Sequence[str] = tuple(LOOPS),
+    *,
+    die_with_parent: bool = False,
+    log_level: str = "info",
+    more: Mapping[str, Sequence[str]] | None = None,
+) -> None:
+    """Start the named loops, those that run already are left alone; return when all are ready.
+
+    `more` are further arguments by component. Raises ClusterError if one ends or is not ready in time.
+    """
+    ports(cluster).mkdir(exist_ok=True)
+    fresh = [name for name in names if not _running(cluster, name)]
+    for name in fresh:
+        (ports(cluster) / name).unlink(missing_ok=True)
+        arguments = [*_arguments(cluster, name, log_level), *(more or {}).get(name, ())]
+        cluster.start_component(name, arguments, die_with_parent=die_with_parent)
+    for name in names:
+        _await_ready(cluster, name)
+
+
+def _arguments(cluster: EmbeddedCluster, name: str, log_level: str) -> list[str]:
+    return [
+        sys.executable,
+        "-m",
+        "understudy",
+        "run",
+        name,
+        "--kubeconfig",
+        str(cluster.kubeconfig_of(LOOPS[name])),
+        "--leader-elect",
+        "--root-ca-file",
+        str(cluster.at.pki / "ca.crt"),
+        "--port-file",
+        str(ports(cluster) / name),
+        "--log-format",
+        "text",
+        "--log-level",
+        log_level,
+    ]
+
+
+def _running(cluster: EmbeddedCluster, name: str) -> bool:
+    return any(one.name == name and one.state == "running" for one in cluster.status().components)
+
+
+def _await_ready(cluster: EmbeddedCluster, name: str) -> None:
+    end = time.monotonic() + PATIENCE
+    while not _ready(ports(cluster) / name):
+        if not _running(cluster, name):
+            tail = "".join(list(cluster.logs(name))[-15:])
+            raise ClusterError(f"{name} ended while starting; its log says:\n{tail}")
+        if time.monotonic() > end:
+            raise ClusterError(f"{name} is not ready after {PATIENCE:.0f} s; see `understudy logs {name}`")
+        time.sleep(0.05)
+
+
+def _ready(port_file: Path) -> bool:
+    try:
+        port = int(port_file.read_text())
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (OSError, ValueError):
+        return False
