@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from io import BytesIO
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -37,6 +38,7 @@ from understudy.api.transport import (
 
 DIAL_TIMEOUT = 10.0
 BUFFER = 1 << 18
+_LARGE = 1 << 20  # bytes at once beyond this aiohttp warns about
 _UNTIMED = aiohttp.ClientTimeout(total=None, sock_connect=DIAL_TIMEOUT)
 _CLOSED = "the client was closed"
 
@@ -54,6 +56,7 @@ class Aio:
         self._origin = connection.server.removesuffix("/").removesuffix(self._prefix)
         self._slots = asyncio.Semaphore(size)
         self._session: aiohttp.ClientSession | None = None
+        self._scopes: set[asyncio.Timeout] = set()
         self._closed = False
 
     async def request(
@@ -99,6 +102,9 @@ class Aio:
     async def close(self) -> None:
         """Close every connection; callers still waiting get Lost."""
         self._closed = True
+        for scope in self._scopes:
+            if not scope.expired():
+                scope.reschedule(0.0)
         if self._session is not None and self._session.connector is not None:
             await self._session.connector.close(abort_ssl=True)
             await self._session.close()
@@ -107,7 +113,7 @@ class Aio:
         self, method: str, path: str, body: bytes | None, headers: dict[str, str], timeout: float
     ) -> Answer:
         with self._broken_is_lost(method, path):
-            async with asyncio.timeout(timeout), self._slots:
+            async with self._until_closed(timeout), self._slots:
                 if fenced(self.fence, method, path):
                     raise refusal(method, path)
                 response = await self._open(method, path, headers, _UNTIMED, body)
@@ -117,17 +123,33 @@ class Aio:
     async def _stream(self, path: str, on_line: Callable[[bytes], None], accept: str, idle: float) -> Answer:
         limit = aiohttp.ClientTimeout(total=None, sock_connect=DIAL_TIMEOUT, sock_read=idle)
         feed = Lines(on_line).feed
-        with self._broken_is_lost("GET", path):
-            response = await self._open("GET", path, {"Accept": accept}, limit)
-        async with response:
-            while True:
-                with self._broken_is_lost("GET", path):
-                    if response.status != 200:
-                        return Answer(response.status, await response.read(), _retry_after(response))
-                    piece = await response.content.readany()
-                if not piece:
-                    return Answer(response.status, b"", _retry_after(response))
-                feed(piece)
+        async with self._until_closed(None):
+            with self._broken_is_lost("GET", path):
+                response = await self._open("GET", path, {"Accept": accept}, limit)
+            async with response:
+                while True:
+                    with self._broken_is_lost("GET", path):
+                        if response.status != 200:
+                            return Answer(response.status, await response.read(), _retry_after(response))
+                        piece = await response.content.readany()
+                    if not piece:
+                        return Answer(response.status, b"", _retry_after(response))
+                    feed(piece)
+
+    @asynccontextmanager
+    async def _until_closed(self, timeout: float | None) -> AsyncIterator[None]:
+        """Bound a call by time and by `close`: aiohttp would leave one that reads a body waiting for ever."""
+        try:
+            async with asyncio.timeout(timeout) as scope:
+                self._scopes.add(scope)
+                try:
+                    yield
+                finally:
+                    self._scopes.discard(scope)
+        except TimeoutError as error:
+            if self._closed:
+                raise Lost(_CLOSED) from error
+            raise
 
     async def _open(
         self,
@@ -144,7 +166,7 @@ class Aio:
         return await self._get_session().request(
             method,
             URL(self._origin + target(self._prefix + path), encoded=True),
-            data=body,
+            data=body if body is None or len(body) < _LARGE else BytesIO(body),
             headers=headers,
             timeout=timeout,
             allow_redirects=False,
