@@ -6,7 +6,7 @@ for the rest. Answers to `FindNewReplicaSet` and `EqualIgnoreHash` in pkg/contro
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from understudy.kinds.apps import ReplicaSet
@@ -65,10 +65,8 @@ def _dicts_differ(first: dict[str, Any], second: dict[str, Any]) -> bool:
 
 
 def _lists_differ(first: list[Any], second: list[Any]) -> bool:
-    for value, other in zip(first, second, strict=True):
-        if value != other and surely_differ(value, other):
-            return True
-    return False
+    pairs = zip(first, second, strict=True)
+    return any(value != other and surely_differ(value, other) for value, other in pairs)
 
 
 def _is_something(value: Any) -> bool:
