@@ -1,7 +1,6 @@
 """Every controller there is, in the order `understudy controllers` prints them: importing a module registers it."""
 
-from understudy.operators import (
-    rootca,  # noqa: F401
-    serviceaccount,  # noqa: F401
-)
+from understudy.operators import namespace  # noqa: F401
+from understudy.operators import serviceaccount  # noqa: F401
+from understudy.operators import rootca  # noqa: F401
 from understudy.operators import nodelifecycle  # noqa: F401

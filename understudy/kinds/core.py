@@ -32,6 +32,7 @@ class PodSpec(Struct, gc=False):
     hostname: str = ""
     subdomain: str = ""
     restartPolicy: str = "Always"
+    terminationGracePeriodSeconds: int | None = None
     containers: list[Container] = []
     initContainers: list[Container] = []
 

@@ -181,6 +181,7 @@ class Manager:
             return False
         kept = [resource for resource in self.view.resources if resource.kind.api in found.stale]
         self.view.resources = [*found.resources, *kept]
+        self.view.stale = found.stale
         trackers = [runner for runner in self.runners if runner.controller.tracker is not None]
         if trackers:
             self._track({resource.kind.id: resource for resource in self.view.resources}, trackers)

@@ -1,6 +1,6 @@
 """What a decision may see: every store, read only, by kind. Made once per process, handed to every `decide`."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar, cast
 
@@ -18,6 +18,8 @@ class View:
         self._stores = stores
         self.resources: Collection[Resource] = ()
         """Every resource the server offers, by discovery; empty unless a loop `discovers`."""
+        self.stale: Sequence[str] = ()
+        """Group-versions whose server did not answer the last discovery: their resources may be out of date."""
         self.settings: Mapping[str, str] = {}
         """What the process was told from outside: `root-ca` (PEM), flags of single loops."""
 
