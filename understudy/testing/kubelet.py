@@ -32,7 +32,7 @@ class _Actor:
         self.api = api
         self._user = user
         self._timers: dict[tuple[str, str], asyncio.TimerHandle] = {}
-        self._unsubscribe = api.on_change("pods", self._changed)
+        self._unsubscribe = api.on_change("pods", self.changed)
         self._catch_up = asyncio.get_running_loop().call_soon(self._look_around)
 
     def __enter__(self) -> Self:
@@ -77,7 +77,8 @@ class _Actor:
         for pod in self.api.objects("pods"):
             self.look_at(pod)
 
-    def _changed(self, change: Change) -> None:
+    def changed(self, change: Change) -> None:
+        """A pod was written."""
         if change.type != "DELETED":
             self.look_at(change.obj)
 
@@ -171,15 +172,22 @@ class Binder(_Actor):
     def __init__(self, api: FakeApi, nodes: Sequence[str], *, after: Delay = 0.0) -> None:
         self._nodes = nodes
         self._after = after
+        self._held = Counter(_node_of(pod) for pod in api.objects("pods"))
         super().__init__(api, "binder")
 
     def look_at(self, pod: Json) -> None:
         if not pod["spec"].get("nodeName") and not pod["metadata"].get("deletionTimestamp"):
             self.plan("bind", pod, _seconds(self._after, pod), self._bind)
 
+    def changed(self, change: Change) -> None:
+        if change.old is not None:
+            self._held[_node_of(change.old)] -= 1
+        if change.type != "DELETED":
+            self._held[_node_of(change.obj)] += 1
+        super().changed(change)
+
     def _bind(self, namespace: str, name: str) -> None:
-        held = Counter(pod["spec"].get("nodeName") for pod in self.api.objects("pods"))
-        node = min(self._nodes, key=lambda each: held[each])
+        node = min(self._nodes, key=lambda each: self._held[each])
         target = {"apiVersion": "v1", "kind": "Node", "name": node}
         body = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": name}, "target": target}
         self.call("POST", _pod_path(namespace, name) + "/binding", body)
@@ -215,6 +223,10 @@ def _conditions(pod: Json, phase: str, *, ready: bool) -> list[Json]:
             condition["lastTransitionTime"] = held["lastTransitionTime"]
         result.append(condition)
     return result
+
+
+def _node_of(pod: Json) -> str:
+    return str(pod["spec"].get("nodeName", ""))
 
 
 def _seconds(delay: Delay | None, pod: Json) -> float | None:

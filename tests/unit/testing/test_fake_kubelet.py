@@ -58,6 +58,21 @@ async def test_pods_are_spread_started_and_made_ready(api: FakeApi) -> None:
     assert pods[0]["status"]["qosClass"] == "BestEffort", "what others wrote stays"
 
 
+async def test_the_emptiest_node_is_taken_also_after_deletions(api: FakeApi) -> None:
+    with Binder(api, ["n1", "n2"]):
+        for name in "abcd":
+            api.apply(pod(name))
+            await asyncio.sleep(1)
+        for obj in api.objects("pods"):
+            if obj["spec"]["nodeName"] == "n2":
+                api.delete("pods", obj["metadata"]["name"], gracePeriodSeconds=0)
+    with Binder(api, ["n1", "n2"]):
+        api.apply(pod("new"))
+        api.apply(pod("newer"))
+        await asyncio.sleep(1)
+    assert [found(api, name)["spec"]["nodeName"] for name in ("new", "newer")] == ["n2", "n2"]
+
+
 async def test_pods_from_before_are_found(api: FakeApi) -> None:
     api.apply(pod("a"))
     with Binder(api, ["n1"]), Kubelet(api):
