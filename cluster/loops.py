@@ -12,10 +12,15 @@ from pathlib import Path
 
 from understudy.cluster.embedded import EmbeddedCluster
 from understudy.cluster.errors import ClusterError
+from understudy.components import registry
+from understudy.loop import rights
 
-LOOPS: Mapping[str, str] = {"controllers": "controller-manager", "scheduler": "scheduler"}
+LOOPS: Mapping[str, str] = {"controllers": "controller-manager"}
 """Component to the user whose kubeconfig, and so whose rights, it gets."""
+USER = "system:kube-controller-manager"
+ROLE = "understudy:controllers"
 PATIENCE = 60.0
+_RBAC = "/apis/rbac.authorization.k8s.io/v1"
 
 
 def ports(cluster: EmbeddedCluster) -> Path:
@@ -36,6 +41,8 @@ def start(
     `more` are further arguments by component. Raises ClusterError if one ends or is not ready in time.
     """
     ports(cluster).mkdir(exist_ok=True)
+    if "controllers" in names:
+        _grant(cluster)
     fresh = [name for name in names if not _running(cluster, name)]
     for name in fresh:
         (ports(cluster) / name).unlink(missing_ok=True)
@@ -64,6 +71,15 @@ def _arguments(cluster: EmbeddedCluster, name: str, log_level: str) -> list[str]
         "--log-level",
         log_level,
     ]
+
+
+def _grant(cluster: EmbeddedCluster) -> None:
+    """Give the controllers' user what their declarations ask for, and no more."""
+    role = rights.cluster_role(ROLE, registry().values())
+    with cluster.api() as api:
+        if api.create(f"{_RBAC}/clusterroles", role) is None:
+            api.patch(f"{_RBAC}/clusterroles/{ROLE}", {"rules": role["rules"]})
+        api.create(f"{_RBAC}/clusterrolebindings", rights.binding(ROLE, USER))
 
 
 def _running(cluster: EmbeddedCluster, name: str) -> bool:

@@ -154,7 +154,9 @@ def _settings(given: dict[str, Any]) -> dict[str, str]:
 
 
 @main.command(context_settings=CONTEXT)
-@click.option("--output", "-o", type=click.Choice(["table", "json", "names"]), default="table", show_default=True)
+@click.option(
+    "--output", "-o", type=click.Choice(["table", "wide", "json", "names"]), default="table", show_default=True
+)
 def controllers(output: str) -> None:
     """The controllers there are: what each decides about, what wakes it, what it may write."""
     from understudy import show

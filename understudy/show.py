@@ -38,19 +38,27 @@ def controllers(every: Sequence[Controller], output: str) -> None:
     elif output == "json":
         click.echo(json.dumps([_as_json(controller) for controller in every], indent=2))
     else:
-        Console().print(_table(every))
+        Console().print(_table(every, output == "wide"))
 
 
-def _table(every: Sequence[Controller]) -> Table:
-    table = Table(title=None, box=None, header_style="bold", pad_edge=False)
-    for column in ("CONTROLLER", "DECIDES ABOUT", "WOKEN BY", "WRITES", "KEEPS TRUE"):
-        table.add_column(column, overflow="fold")
+def _table(every: Sequence[Controller], wide: bool) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("CONTROLLER", no_wrap=True)
+    table.add_column("KEEPS TRUE", min_width=30)
+    if wide:
+        table.add_column("DECIDES ABOUT", no_wrap=True)
+        table.add_column("WOKEN BY")
+        table.add_column("WRITES")
     for controller in every:
-        about = "every object" if controller.tracker else controller.kind.id
-        wakers = ", ".join(dict.fromkeys(on.kind.id for on in controller.watches)) or "-"
-        writes = ", ".join(dict.fromkeys(right.resource for right in controller.rights if right.verbs != ("get",)))
-        table.add_row(controller.name, about, wakers, writes or "-", controller.about)
+        table.add_row(controller.name, controller.about, *(_details(controller) if wide else ()))
     return table
+
+
+def _details(controller: Controller) -> tuple[str, str, str]:
+    about = "every object" if controller.tracker else controller.kind.id
+    wakers = dict.fromkeys(on.kind.id for on in controller.watches)
+    writes = dict.fromkeys(right.resource for right in controller.rights if right.verbs != ("get",))
+    return about, ", ".join(wakers) or "-", ", ".join(writes) or "-"
 
 
 def _as_json(controller: Controller) -> dict[str, Any]:

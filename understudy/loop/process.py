@@ -21,6 +21,7 @@ from understudy.api.transport import Lost
 from understudy.errors import ApiError
 from understudy.loop.lease import Lease, LeaseLost
 from understudy.obs.health import HealthServer
+from understudy.obs.metrics import METRICS
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +88,8 @@ class _Process:
         self._leading = False
 
     async def run(self) -> int:
-        health = HealthServer({"sync": self._synced}, pages=self._component.pages())
+        pages = {f"/debug/{name}": page for name, page in self._component.pages().items()}
+        health = HealthServer({"sync": self._synced}, METRICS, pages)
         port = await health.start(self._options.health_host, self._options.health_port)
         if self._options.port_file is not None:
             self._options.port_file.write_text(str(port))

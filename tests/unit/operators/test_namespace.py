@@ -55,7 +55,7 @@ class Server:
             case Get():
                 self._ask("get", NAMESPACES)
                 return {
-                    "metadata": {"name": "shop", "uid": self.namespace.uid},
+                    "metadata": {"name": "shop", "uid": self.live_uid},
                     "spec": {"finalizers": ["kubernetes", "other"]},
                 }
             case Replace(_, body, _, subresource):
