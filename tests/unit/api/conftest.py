@@ -35,11 +35,10 @@ def pytest_configure() -> None:
 
 def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
-) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]] | None:
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """The clients run on asyncio's own loop and on uvloop, whose sockets and TLS behave differently."""
-    if item.path.name not in ON_BOTH_LOOPS:
-        return None
-    return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+    usual = {"asyncio": asyncio.new_event_loop}
+    return usual | {"uvloop": uvloop.new_event_loop} if item.path.name in ON_BOTH_LOOPS else usual
 
 
 @dataclass
