@@ -90,5 +90,5 @@ def test_never_may_two_processes_write(seed: int, failures: float, slowness: flo
     election = Election(seed, failures, slowness)
     with asyncio.Runner(loop_factory=lambda: looptime.new_event_loop(noop_cycles=0)) as runner:
         runner.run(election.run())
-    if not failures:
+    if not failures and slowness < 0.1:  # on a bad network nobody may come to lead, which is no fault
         assert election.terms, "an election nobody ever wins proves nothing"
