@@ -71,6 +71,8 @@ class Watch(Generic[T]):
         self._selector = selector
         self._on_synced = on_synced
         self._received = WATCH_EVENTS.labels(self.kind.id)
+        self._serial = 0
+        self._attempt = 0
         self._rv = ""
         self._listed: set[Key] | None = None
         self._error: ApiError | None = None
@@ -88,7 +90,8 @@ class Watch(Generic[T]):
     def restart(self, cause: str = "restart") -> None:
         """Forget the position and list anew, consistently: what a new leader does before its first decision."""
         self.synced.clear()
-        self._rv, self._listed, self._cause = "", None, cause
+        self._relist(cause)
+        self._serial += 1
         if self._task is not None:
             self._task.cancel()
 
@@ -104,6 +107,7 @@ class Watch(Generic[T]):
                 await self._stumble(error)
 
     async def _once(self) -> None:
+        self._attempt = self._serial
         if self._rv:
             await self._follow()
         elif self._pages:
@@ -165,6 +169,8 @@ class Watch(Generic[T]):
         return task is not None and task.cancelling() > 0
 
     def _line(self, line: bytes) -> None:
+        if self._attempt != self._serial:  # what a stream still had in hand when `restart` cut it
+            return
         self.last_heard = time.monotonic()
         if line.startswith(b'{"type":"BOOKMARK"'):
             self._bookmark(decoder(_BookmarkEvent).decode(line).object.metadata)
@@ -222,6 +228,8 @@ class Watch(Generic[T]):
     # Ends
 
     def _finish(self, listed: set[Key], rv: str) -> None:
+        if self._attempt != self._serial:  # a list begun before `restart` is not the one asked for
+            return
         if int(rv) < self.store.rv:
             log.warning("%s: the server went back from revision %s to %s", self.kind.id, self.store.rv, rv)
             self.store.forget()

@@ -31,7 +31,7 @@ STEPS_KEPT = 40
 
 @dataclass(slots=True)
 class Record:
-    """One decision: when, about which revision, its steps in words, and how it ended."""
+    """One decision: when, about which revision, its steps in words, how it ended, and whether it did anything."""
 
     controller: str
     key: Key
@@ -41,17 +41,14 @@ class Record:
     left_out: int = 0
     outcome: str = "running"
     number: int = 0
+    acted: bool = False
 
     def note(self, step: Step) -> None:
+        self.acted = self.acted or not isinstance(step, Get | List | Requeue)
         if len(self.steps) < STEPS_KEPT:
             self.steps.append(describe(step))
         else:
             self.left_out += 1
-
-    @property
-    def idle(self) -> bool:
-        """Nothing was done: the object is as it should be."""
-        return not self.steps
 
     def as_json(self) -> dict[str, Any]:
         """For the debug pages."""
@@ -80,12 +77,12 @@ class Journal:
     def add(self, record: Record) -> None:
         self._count += 1
         record.number = self._count
-        if not record.idle:
+        if record.acted:
             self._recent.append(record)
         slot = (record.controller, record.key)
         before = self._last.pop(slot, [])
-        active = next((old for old in before if not old.idle), None)
-        self._last[slot] = [record] if not record.idle or active is None else [record, active]
+        active = next((old for old in before if old.acted), None)
+        self._last[slot] = [record] if record.acted or active is None else [record, active]
         if len(self._last) > self._kept:
             self._last.popitem(last=False)
 
