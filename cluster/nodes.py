@@ -6,7 +6,7 @@ creates none.
 
 from collections.abc import Iterator
 
-from understudy.cluster.flags import NODE_ANNOTATION
+from understudy.cluster.flags import HEARTBEAT_LABEL, NODE_ANNOTATION
 from understudy.cluster.rest import Api, Object
 
 _NODES = "/api/v1/nodes"
@@ -36,10 +36,23 @@ def simulated(api: Api) -> list[str]:
     return [item["metadata"]["name"] for item in api.get(_NODES)["items"] if _is_simulated(item)]
 
 
-def ready(api: Api) -> int:
-    """Return how many of the nodes that `scale` has made are Ready."""
-    conditions = [item["status"].get("conditions", ()) for item in api.get(_NODES)["items"] if _is_simulated(item)]
-    return sum(any(c["type"] == "Ready" and c["status"] == "True" for c in these) for these in conditions)
+def alive(api: Api) -> int:
+    """Return how many of the nodes that `scale` has made are Ready and have a lease."""
+    leases = {item["metadata"]["name"] for item in api.get(_LEASES)["items"]}
+    return len(leases.intersection(_ready(api)))
+
+
+def replug(api: Api) -> None:
+    """Make a kwok that has started anew look at the pods that were there before it.
+
+    It passes over pods for which it does not yet see its own lease in its own watch, and never comes back to them. A
+    node that is gone for a moment makes it list the node's pods again, this time with the lease in sight.
+    """
+    pods = api.get("/api/v1/pods")["items"]
+    busy = {pod["spec"].get("nodeName") for pod in pods if pod["status"]["phase"] in ("Pending", "Running")}
+    for name in sorted(busy.intersection(simulated(api))):
+        for value in ("stopped", None):
+            api.patch(f"{_NODES}/{name}", {"metadata": {"labels": {HEARTBEAT_LABEL: value}}})
 
 
 def node(number: int, *, cpu: str = "4", memory: str = "32Gi", pods: int = 110) -> Object:
@@ -75,6 +88,13 @@ def admit_kwok(api: Api) -> None:
     api.create(f"{_RBAC}/clusterroles", _role())
     api.create(f"{_RBAC}/clusterrolebindings", _binding())
     api.delete(_LEASES)
+
+
+def _ready(api: Api) -> Iterator[str]:
+    for item in api.get(_NODES)["items"]:
+        conditions = item["status"].get("conditions", ())
+        if _is_simulated(item) and any(c["type"] == "Ready" and c["status"] == "True" for c in conditions):
+            yield item["metadata"]["name"]
 
 
 def _is_simulated(item: Object) -> bool:

@@ -160,7 +160,7 @@ class Process:
         return wait_until(lambda: not known.alive(), timeout)
 
 
-def wait_until(done: Callable[[], bool], timeout: float, poll: float = _POLL) -> bool:
+def wait_until(done: Callable[[], object], timeout: float, poll: float = _POLL) -> bool:
     """Return True as soon as `done()` does, False after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while not done():

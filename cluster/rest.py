@@ -16,6 +16,8 @@ from understudy.cluster.errors import ClusterError
 
 Object = dict[str, Any]
 
+_JSON = "application/json"
+
 
 class ApiError(ClusterError):
     """The API server refused a request: `code` is the HTTP status, `reason` that of its Status."""
@@ -51,6 +53,10 @@ class Api:
                 return None
             raise
 
+    def patch(self, path: str, body: Object) -> Object:
+        """Apply the JSON merge patch `body` to the object at `path` and return it."""
+        return self._json("PATCH", path, body, "application/merge-patch+json")
+
     def delete(self, path: str) -> None:
         """DELETE the object or collection at `path`; one that is not there is as good as deleted."""
         try:
@@ -66,9 +72,9 @@ class Api:
         """
         return self._request("GET", path, None)
 
-    def _json(self, method: str, path: str, body: Object | None = None) -> Object:
+    def _json(self, method: str, path: str, body: Object | None = None, kind: str = _JSON) -> Object:
         try:
-            code, text = self._request(method, path, body)
+            code, text = self._request(method, path, body, kind)
         except (OSError, http.client.HTTPException) as error:
             raise ClusterError(f"the API server does not answer {method} {path}: {error}") from None
         try:
@@ -79,10 +85,10 @@ class Api:
             raise ApiError(f"{method} {path}", code, answer)
         return answer
 
-    def _request(self, method: str, path: str, body: Object | None) -> tuple[int, str]:
+    def _request(self, method: str, path: str, body: Object | None, kind: str = _JSON) -> tuple[int, str]:
         content = None if body is None else json.dumps(body)
         try:
-            self._connection.request(method, path, content, {"Content-Type": "application/json"})
+            self._connection.request(method, path, content, {"Content-Type": kind})
             response = self._connection.getresponse()
             return response.status, response.read().decode()
         except BaseException:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from understudy.cluster import flags, kubeconfig, nodes, state
-from understudy.cluster.components import APISERVER, ETCD, KWOK, PEER, Components
+from understudy.cluster.components import APISERVER, CORE, ETCD, KWOK, PEER, Components
 from understudy.cluster.errors import ClusterError
 from understudy.cluster.files import write_private
 from understudy.cluster.layout import Layout
@@ -24,6 +24,8 @@ from understudy.cluster.process import Process, environment
 from understudy.cluster.rest import Api, client_tls
 
 _READY_TIMEOUT = 60.0
+# Seconds between two looks at the nodes, for each of them: a list of thousands must not be what keeps the server busy.
+_POLL_PER_NODE = 0.001
 _STAGES = ("kwok.yaml", "node.yaml", "pod.yaml")
 _USERS = ("controller-manager", "scheduler", "kwok")
 
@@ -82,6 +84,8 @@ class Startup:
         for process in reversed(self._started):
             process.stop(grace=not self._fresh)
         if self._fresh:
+            if self.config.merged_into:
+                kubeconfig.remove(Path(self.config.merged_into), self.at.name)
             shutil.rmtree(self.at.home, ignore_errors=True)
 
     def _remember(self) -> None:
@@ -170,12 +174,15 @@ class Startup:
         if not count and not had:
             return
         with self._api() as api:
-            if not self._runs(KWOK):
+            anew = not self._runs(KWOK)
+            if anew:
                 nodes.admit_kwok(api)
                 self._start_kwok()
             nodes.scale(api, count)
-            if not self._until(lambda: nodes.ready(api) >= count, (ETCD, APISERVER, KWOK), poll=0.1):
+            if not self._until(lambda: nodes.alive(api) >= count, CORE, poll=max(0.1, count * _POLL_PER_NODE)):
                 raise ClusterError(self._complaint(KWOK, f"has not made {count} nodes ready"))
+            if anew and had:
+                nodes.replug(api)
 
     def _start_kwok(self) -> None:
         stages = Path(__file__).parent / "kwok"
