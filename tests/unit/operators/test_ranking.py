@@ -51,6 +51,7 @@ def names(pods: Sequence[Pod]) -> list[str]:
         pytest.param(ready("z", ago(1)), ready("a", ago(64)), id="just ready"),
         pytest.param(ready("z", ago(-9)), ready("a", ago(1)), id="ahead of us"),
         pytest.param(ready("a", ago(99)), ready("z", ago(98)), id="one bucket"),
+        pytest.param(ready("a", ago(99)), ready("z", ago(98), restarts=9), id="one bucket, whatever the restarts"),
         pytest.param(make_pod("z", restarts=3), make_pod("a", restarts=2), id="restarts"),
         pytest.param(with_sidecar("z", 3), with_sidecar("a", 2), id="restarts of a sidecar"),
         pytest.param(with_sidecar("a", 2, None), with_sidecar("z", 3, None), id="not of an init container"),
