@@ -1,7 +1,7 @@
 """The same client over aiohttp.
 
 `config.connect(kind="aio")` makes it: the second implementation keeps the first one honest, and serves where somebody
-trusts aiohttp more than `wire`. It takes about five times the CPU per request. aiohttp offers no hook at the socket
+trusts aiohttp more than `wire`. It takes about four times the CPU per request. aiohttp offers no hook at the socket
 write, so the fence is checked just before aiohttp is called, with our own limit on concurrency in front of the check:
 behind it nothing queues any more, only a dial can come between.
 """
