@@ -1,6 +1,6 @@
 """An HTTP/1.1 client of our own: a pool of kept-alive connections on asyncio.Protocol.
 
-`config.connect` makes it; it is the default `transport.Transport`, since it takes about a quarter of aiohttp's CPU per request.
+`config.connect` makes it; it is the default `transport.Transport`: it takes about a quarter of aiohttp's CPU a request.
 Requests queue first come first served for at most `size` connections; each stream has one of its own beside them. A
 single coarse timer looks after every deadline. Nothing is repeated, save a GET (and a request not yet written) whose
 kept-alive connection turned out to be dead. The write fence is checked at the socket write, after the connection was
