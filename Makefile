@@ -49,7 +49,7 @@ types: $(VENV)/ready ## mypy --strict, tests too
 
 .PHONY: contracts
 contracts: $(VENV)/ready ## import-linter: who may import whom
-	$(BIN)/lint-imports --no-timing
+	$(BIN)/lint-imports
 
 .PHONY: unit
 unit: $(VENV)/ready ## Units, properties and scenarios in virtual time (no server)
