@@ -21,7 +21,7 @@ def test_a_name_that_is_no_label_is_refused(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["a", "default", "9", "a-b", "a" * 40])
 def test_everything_of_a_cluster_lies_in_its_folder(name: str) -> None:
-    at = Layout(Path("/root"), name)
+    at = Layout(Path("/state"), name)
     inside = [at.config, at.pki, at.etcd, at.logs, at.pids, at.kubeconfig, at.kubeconfig_of("x"), at.authentication]
     assert all(path.is_relative_to(at.home) for path in inside)
     assert len(set(inside)) == len(inside)
