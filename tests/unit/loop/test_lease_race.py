@@ -76,19 +76,23 @@ class Election:
     async def run(self) -> None:
         tasks = [asyncio.create_task(self.process(name)) for name in ("a", "b", "c")]
         done, _ = await asyncio.wait(tasks, timeout=200)
-        for task in tasks:
-            task.cancel()
         for task in done:
             task.result()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        rest = asyncio.all_tasks() - {asyncio.current_task()}
+        for other in rest:
+            other.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.integers(0, 2**32), st.sampled_from([0.0, 0.05, 0.3]), st.sampled_from([0.01, 0.5, 2.0]))
 @example(seed=0, failures=0.0, slowness=0.01)
 def test_never_may_two_processes_write(seed: int, failures: float, slowness: float) -> None:
     election = Election(seed, failures, slowness)
-    with asyncio.Runner(loop_factory=lambda: looptime.new_event_loop(noop_cycles=0)) as runner:
-        runner.run(election.run())
+    loop = looptime.new_event_loop(noop_cycles=0)
+    try:
+        loop.run_until_complete(election.run())
+    finally:
+        loop.close()
     if not failures and slowness < 0.1:  # on a bad network nobody may come to lead, which is no fault
         assert election.terms, "an election nobody ever wins proves nothing"
