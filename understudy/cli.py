@@ -51,11 +51,12 @@ def up(
 
 @main.command(context_settings=CONTEXT)
 @_name
-def demo(name: str) -> None:
+@click.option("--picture", type=click.Path(dir_okay=False, path_type=Path), help="Save the update half way as SVG.")
+def demo(name: str, picture: Path | None) -> None:
     """Play the show on a running cluster: a rollout, an update, a rollback, seen live."""
     from understudy.demo import curtain
 
-    _exit(lambda: curtain.demo(name))
+    _exit(lambda: curtain.demo(name, picture))
 
 
 @main.command(context_settings={**CONTEXT, "ignore_unknown_options": True})

@@ -126,7 +126,9 @@ def _print(records: Sequence[Mapping[str, Any]]) -> None:
     console = Console(highlight=False)
     for record in records:
         head = Text(record["controller"], style="bold")
-        head.append(f"  {record['at'][:19].replace('T', ' ')}  revision {record['revision']}  ", style="dim")
+        at = record["at"][:19].replace("T", " ")
+        about = "the object is gone" if record["revision"] == "gone" else f"revision {record['revision']}"
+        head.append(f"  {at}  {about}  ", style="dim")
         head.append(record["outcome"], style="green" if record["outcome"] == "done" else "red")
         console.print(head)
         for line in record["steps"] or ["nothing to do: it is as it should be"]:

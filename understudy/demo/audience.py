@@ -17,7 +17,7 @@ from understudy.state.store import BY_NAMESPACE, Store
 
 POLL = 0.15
 DULL = ("event ", "look again ")
-"""Steps the picture leaves out: it shows what was done, not what was said about it."""
+"""Steps the picture leaves out, like patches of a status: it shows what was done, not what was said about it."""
 
 
 class Audience:
@@ -88,7 +88,11 @@ def _deeds_of(record: Mapping[str, Any], namespace: str) -> list[Deed]:
     if record["namespace"] != namespace and (record["namespace"] or record["name"] != namespace):
         return []
     loop = record["controller"].removesuffix("-controller")
-    return [Deed(loop, record["name"], step) for step in record["steps"] if not step.startswith(DULL)]
+    return [Deed(loop, record["name"], step) for step in record["steps"] if not _dull(step)]
+
+
+def _dull(step: str) -> bool:
+    return step.startswith(DULL) or "/status:" in step
 
 
 async def _get(port: int, path: str) -> list[Mapping[str, Any]]:

@@ -3,8 +3,10 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -16,6 +18,7 @@ REVISION = "deployment.kubernetes.io/revision"
 PHASES = ("Pending", "Starting", "Ready", "Terminating")
 STYLES = {"Pending": "yellow", "Starting": "cyan", "Ready": "green", "Terminating": "magenta"}
 LINES = 12
+WIDTH = 112
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,19 @@ def draw(scene: Scene) -> RenderableType:
     )
 
 
+def is_telling(scene: Scene) -> bool:
+    """Whether the picture shows a rollout half way: two replica sets with ready pods, and pods on their way."""
+    ready = [one for one in scene.sets if one.status.readyReplicas > 2]
+    return len(ready) > 1 and any(phase_of(pod) != "Ready" for pod in scene.pods)
+
+
+def save(scene: Scene, path: Path) -> None:
+    """Write the picture as SVG."""
+    console = Console(record=True, width=WIDTH, file=StringIO(), force_terminal=True)
+    console.print(draw(scene))
+    console.save_svg(str(path), title="understudy demo")
+
+
 def phase_of(pod: Pod) -> str:
     """Pending (no node yet or not started), Starting (runs, not ready), Ready, Terminating."""
     if pod.deleting:
@@ -69,10 +85,10 @@ def phases(pods: Iterable[Pod]) -> Text:
 
 def _sets(sets: Sequence[ReplicaSet], pods: Sequence[Pod]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("REPLICA SET", min_width=18)
+    table.add_column("REPLICA SET", min_width=16)
     for column in ("REVISION", "IMAGE", "WANTED", "PODS", "READY"):
         table.add_column(column, justify="left" if column == "IMAGE" else "right")
-    table.add_column("", min_width=24)
+    table.add_column("", min_width=13)
     by_owner = _by_owner(pods)
     for one in sorted(sets, key=lambda one: int(one.metadata.annotations.get(REVISION, "0"))):
         own = by_owner.get(one.uid, [])
@@ -106,8 +122,8 @@ def _image(one: ReplicaSet) -> str:
 
 def _deeds(deeds: Sequence[Deed]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("LOOP", min_width=18, no_wrap=True)
-    table.add_column("OBJECT", min_width=18, no_wrap=True)
+    table.add_column("LOOP", min_width=10, no_wrap=True)
+    table.add_column("OBJECT", min_width=16, no_wrap=True)
     table.add_column("WHAT IT DID, AND WHY", no_wrap=True, overflow="ellipsis")
     for deed in deeds[-LINES:]:
         table.add_row(Text(deed.loop, style="cyan"), deed.about, deed.what)

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from shutil import which
 
 import click
@@ -55,13 +56,13 @@ def up(wish: Wish, show: bool) -> int:
     return 0
 
 
-def demo(name: str) -> int:
-    """Play the show on the cluster `name`. The exit code."""
+def demo(name: str, picture: Path | None = None) -> int:
+    """Play the show on the cluster `name`, leaving a `picture` of the update half way. The exit code."""
     console = Console(highlight=False)
     cluster = EmbeddedCluster(name)
     if not cluster.status().running:
         raise click.ClickException(f"cluster {name!r} does not run: `understudy up --name {name}` starts it")
-    _play(cluster, console)
+    _play(cluster, console, picture)
     _next_steps(name, console)
     return 0
 
@@ -70,9 +71,9 @@ def _running(cluster: EmbeddedCluster) -> str:
     return ", ".join(one.name for one in cluster.status().components if one.state == "running")
 
 
-def _play(cluster: EmbeddedCluster, console: Console) -> None:
+def _play(cluster: EmbeddedCluster, console: Console, picture: Path | None = None) -> None:
     kubectl = ensure(["kubectl"], console=console)["kubectl"]
-    stage = Stage(cluster.kubeconfig(), kubectl, loops.ports(cluster))
+    stage = Stage(cluster.kubeconfig(), kubectl, loops.ports(cluster), picture)
     try:
         seconds = asyncio.run(play(stage, console))
     except StageFright as error:

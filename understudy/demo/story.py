@@ -49,11 +49,12 @@ ACTS = (
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Where the show plays: the cluster's kubeconfig, its context, kubectl, and the loops' port files."""
+    """Where the show plays: the cluster's kubeconfig, kubectl, the loops' port files; where to leave a picture."""
 
     kubeconfig: Path
     kubectl: Path
     ports: Path
+    picture: Path | None = None
 
 
 async def play(stage: Stage, console: Console) -> float:
@@ -96,6 +97,8 @@ async def _play_act(act: Act, stage: Stage, audience: Audience, console: Console
         while not (doing.done() and finished(act, audience, before)):
             if console.is_terminal:
                 live.update(board.draw(scene()), refresh=True)
+            if stage.picture is not None and board.is_telling(scene()):
+                board.save(scene(), stage.picture)
             if time.monotonic() - started > PATIENCE:
                 raise StageFright(
                     f"{command}: not finished after {PATIENCE:.0f} s; see `understudy explain deployment/web`"
