@@ -115,7 +115,7 @@ class Service(Obj, gc=False):
     spec: ServiceSpec = field(default_factory=ServiceSpec)
 
 
-class ObjectReference(Struct, gc=False, frozen=True):
+class ObjectReference(Struct, gc=False, frozen=True, omit_defaults=True):
     kind: str = ""
     namespace: str = ""
     name: str = ""
@@ -123,7 +123,7 @@ class ObjectReference(Struct, gc=False, frozen=True):
     apiVersion: str = ""
 
 
-class EndpointAddress(Struct, gc=False, frozen=True):
+class EndpointAddress(Struct, gc=False, frozen=True, omit_defaults=True):
     ip: str
     hostname: str = ""
     nodeName: str | None = None

@@ -7,7 +7,7 @@ from understudy.kinds.kind import Kind
 from understudy.kinds.meta import Obj
 
 
-class EndpointConditions(Struct, gc=False, frozen=True):
+class EndpointConditions(Struct, gc=False, frozen=True, omit_defaults=True):
     ready: bool | None = None
     serving: bool | None = None
     terminating: bool | None = None
@@ -17,12 +17,12 @@ class ForZone(Struct, gc=False, frozen=True):
     name: str
 
 
-class EndpointHints(Struct, gc=False, frozen=True):
+class EndpointHints(Struct, gc=False, frozen=True, omit_defaults=True):
     forZones: list[ForZone] | None = None
     forNodes: list[ForZone] | None = None
 
 
-class Endpoint(Struct, gc=False):
+class Endpoint(Struct, gc=False, omit_defaults=True):
     addresses: list[str] = []
     conditions: EndpointConditions = field(default_factory=EndpointConditions)
     hostname: str | None = None
@@ -33,7 +33,7 @@ class Endpoint(Struct, gc=False):
     deprecatedTopology: dict[str, str] | None = None
 
 
-class SlicePort(Struct, gc=False, frozen=True):
+class SlicePort(Struct, gc=False, frozen=True, omit_defaults=True):
     name: str | None = None
     protocol: str | None = None
     port: int | None = None
