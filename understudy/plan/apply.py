@@ -38,7 +38,8 @@ from understudy.values.names import suffix
 
 IN_FLIGHT = 500
 """Requests of one batch that may be on their way (upstream's BurstReplicas); connections bound what is really sent."""
-CREATE_ATTEMPTS = 8
+LOST_ATTEMPTS = 8
+"""Tries of a create or a delete whose answer did not come, over about six seconds."""
 
 
 class Recorder(Protocol):
@@ -201,11 +202,11 @@ class Applier:
     async def _post(self, kind: Kind[Any], namespace: str, body: dict[str, Any], prefix: str) -> Any:
         """POST until the outcome is known. A lost answer is asked for again under the same name: exactly once."""
         lost = False
-        for attempt in range(CREATE_ATTEMPTS):
+        for attempt in range(LOST_ATTEMPTS):
             try:
                 return await self._client.ask("POST", kind.path(namespace), kind.type, body)
             except Lost:
-                if attempt + 1 == CREATE_ATTEMPTS:
+                if attempt + 1 == LOST_ATTEMPTS:
                     raise
                 lost = True
                 await asyncio.sleep(0.05 * 2**attempt)
@@ -255,20 +256,8 @@ class Applier:
 
     async def _delete(self, step: Delete) -> None:
         obj = step.obj
-        preconditions = {"uid": obj.uid}
-        if step.unchanged:
-            preconditions["resourceVersion"] = obj.metadata.resourceVersion
-        options: dict[str, Any] = {
-            "kind": "DeleteOptions",
-            "apiVersion": "v1",
-            "preconditions": preconditions,
-        }
-        if step.grace is not None:
-            options["gracePeriodSeconds"] = step.grace
-        if step.propagation is not None:
-            options["propagationPolicy"] = step.propagation
         try:
-            answer = await self._client.call("DELETE", step.kind.path(obj.namespace, obj.name), options)
+            answer = await self._send_delete(step.kind.path(obj.namespace, obj.name), _delete_options(step))
         except NotFound:
             self._removed(step.kind, obj)
         except Conflict:
@@ -277,6 +266,15 @@ class Applier:
             self._removed(step.kind, obj)
         else:
             self._deleted(step.kind, obj, answer)
+
+    async def _send_delete(self, path: str, options: Mapping[str, Any]) -> bytes:
+        """DELETE until the outcome is known: while the victim still counts, a decision would choose another."""
+        for attempt in range(LOST_ATTEMPTS - 1):
+            try:
+                return await self._client.call("DELETE", path, options)
+            except Lost:
+                await asyncio.sleep(0.05 * 2**attempt)
+        return await self._client.call("DELETE", path, options)
 
     def _deleted(self, kind: Kind[Any], obj: Obj, answer: bytes) -> None:
         metadata = decoder(_Gone).decode(answer).metadata
@@ -316,6 +314,19 @@ class Applier:
         store = self._stores.get(kind.id)
         if store is not None:
             store.removed(Key(obj.namespace, obj.name), obj.uid)
+
+
+def _delete_options(step: Delete) -> dict[str, Any]:
+    """This very object, by uid, and if so asked in this very revision."""
+    preconditions = {"uid": step.obj.uid}
+    if step.unchanged:
+        preconditions["resourceVersion"] = step.obj.metadata.resourceVersion
+    options: dict[str, Any] = {"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": preconditions}
+    if step.grace is not None:
+        options["gracePeriodSeconds"] = step.grace
+    if step.propagation is not None:
+        options["propagationPolicy"] = step.propagation
+    return options
 
 
 def _check(writer: Writer, verb: str, kind: Kind[Any], subresource: str) -> None:
