@@ -122,8 +122,8 @@ def _image(one: ReplicaSet) -> str:
 
 def _deeds(deeds: Sequence[Deed]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("LOOP", min_width=10, no_wrap=True)
-    table.add_column("OBJECT", min_width=16, no_wrap=True)
+    table.add_column("LOOP", min_width=17, no_wrap=True)
+    table.add_column("OBJECT", min_width=14, no_wrap=True)
     table.add_column("WHAT IT DID, AND WHY", no_wrap=True, overflow="ellipsis")
     for deed in deeds[-LINES:]:
         table.add_row(Text(deed.loop, style="cyan"), deed.about, deed.what)

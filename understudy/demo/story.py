@@ -106,6 +106,8 @@ async def _play_act(act: Act, stage: Stage, audience: Audience, console: Console
             await asyncio.sleep(0.05)
         await doing
         live.update(board.draw(scene()), refresh=True)
+    if not console.is_terminal:
+        console.print()
 
 
 def finished(act: Act, audience: Audience, before: int) -> bool:

@@ -115,7 +115,8 @@ class Manager:
         names = [
             controller.name
             for controller in self.controllers
-            if wanted in {controller.kind.kind.lower(), controller.kind.plural, controller.kind.id}
+            if controller.tracker
+            or wanted in {controller.kind.kind.lower(), controller.kind.plural, controller.kind.id}
         ]
         key = Key(query.get("namespace", ""), query.get("name", ""))
         return [record.as_json() for record in self.journal.about(key, names)]

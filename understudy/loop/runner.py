@@ -14,6 +14,7 @@ from weakref import WeakSet
 
 from understudy.api.transport import Fenced, Lost
 from understudy.errors import ApiError, Conflict, PartlyDone
+from understudy.kinds.kind import Kind
 from understudy.kinds.meta import Key, Obj
 from understudy.loop.controller import Controller, On
 from understudy.loop.queue import Queue
@@ -23,6 +24,8 @@ from understudy.plan.explain import Journal, Record
 from understudy.plan.steps import Decision, Step
 from understudy.state.store import Store
 from understudy.state.view import View
+
+Hook = Callable[[Obj | None, Obj | None], None]
 
 log = logging.getLogger(__name__)
 
@@ -59,11 +62,11 @@ class Runner:
     def start(self) -> None:
         """Wire the hooks, then ask for a first decision about everything."""
         for on in self.controller.watches:
-            self._view.store(on.kind).hooks.append(self._waker(on))
+            self._view.store(on.kind).hooks.append(self._guarded(on.kind, self._waker(on)))
         if self._tracker is not None:
             return  # its stores are handed to `track`
         store = self._view.store(self.controller.kind)
-        store.hooks.append(self._own_changed)
+        store.hooks.append(self._guarded(store.kind, self._own_changed))
         for key in list(store.keys()):
             self.queue.add(key)
 
@@ -78,9 +81,10 @@ class Runner:
             for key in tracker.changed(kind, new, old):
                 self.queue.add(key)
 
+        hook = self._guarded(kind, changed)
         for obj in list(store.all()):
-            changed(obj, None)
-        store.hooks.append(changed)
+            hook(obj, None)
+        store.hooks.append(hook)
 
     async def stop(self) -> None:
         await self.queue.close()
@@ -90,30 +94,47 @@ class Runner:
         if when is None or when(new, old):
             self.queue.add((new or _some(old)).key)
 
-    def _waker(self, on: On) -> Callable[[Obj | None, Obj | None], None]:
+    def _waker(self, on: On) -> Hook:
         """The hook that turns a change of another kind into keys of ours, from its new and its old state."""
         view, add, keys_of, when = self._view, self.queue.add, on.keys, on.when
 
         def wake(new: Obj | None, old: Obj | None) -> None:
             if when is not None and not when(new, old):
                 return
-            keys: Iterable[Key] = keys_of(new, view) if new is not None else ()
-            for key in keys:
-                add(key)
-            if old is not None and (new is None or _may_point_elsewhere(new, old)):
-                for key in keys_of(old, view):
+            for state in (new, old):
+                for key in keys_of(state, view) if state is not None else ():
                     add(key)
 
         return wake
 
+    def _guarded(self, kind: Kind[Any], hook: Hook) -> Hook:
+        """What a controller says about a change may be wrong; the watch and the other controllers go on."""
+
+        def guard(new: Obj | None, old: Obj | None) -> None:
+            try:
+                hook(new, old)
+            except Exception:
+                name, key = self.controller.name, (new or _some(old)).key
+                log.exception("%s: a change of %s %s could not be taken in: this is a bug", name, kind.id, key)
+
+        return guard
+
     async def _run(self, key: Key) -> float:
-        """Decide about `key` and apply it; answers the processor seconds the decision itself took."""
+        """Decide about `key` and apply it; answers the processor seconds for which it shall rest."""
         obj = self._find(key)
         now = self._clock()
-        record = Record(self.controller.name, key, now, obj.metadata.resourceVersion if obj is not None else "gone")
+        record = Record(
+            self.controller.name,
+            self._about(key, obj),
+            now,
+            obj.metadata.resourceVersion if obj is not None else "gone",
+        )
         timed = _Timed(self._decision(key, obj, now))
         try:
             await self._applier.play(timed, self._writer(key, record))
+        except asyncio.CancelledError:
+            record.outcome = "cancelled"
+            raise
         except Exception as error:
             record.outcome = f"failed: {error}"
             self._told(key, error)
@@ -124,7 +145,13 @@ class Runner:
         finally:
             self._seconds.observe(timed.seconds)
             self._journal.add(record)
-        return timed.seconds
+        return timed.seconds if obj is not None else 0.0
+
+    def _about(self, key: Key, obj: Any) -> Key:
+        """Whom the journal names: a tracker's keys are its own, people know objects by name."""
+        if self._tracker is None or obj is None:
+            return key
+        return Key(obj.metadata.namespace, obj.metadata.name)
 
     def _find(self, key: Key) -> Any:
         if self._tracker is not None:
@@ -134,7 +161,6 @@ class Runner:
     def _decision(self, key: Key, obj: Any, now: datetime) -> Decision:
         if obj is not None:
             return self.controller.decide(obj, self._view, now)
-        self.queue.forget(key)
         if self.controller.gone is not None:
             return self.controller.gone(key, self._view, now)
         return _nothing()
@@ -182,12 +208,6 @@ class _Timed(Playable):
             return self._decision.throw(error)
         finally:
             self.seconds += time.perf_counter() - started
-
-
-def _may_point_elsewhere(new: Obj, old: Obj) -> bool:
-    """Whether the old state could name other keys than the new one does: its labels or its owners differ."""
-    before, after = old.metadata, new.metadata
-    return before.labels != after.labels or before.ownerReferences != after.ownerReferences or before.uid != after.uid
 
 
 def _some(obj: Obj | None) -> Obj:
