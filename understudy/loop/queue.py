@@ -7,6 +7,7 @@ it cost, so that it cannot starve the others. Used by `loop.runner`.
 
 import asyncio
 import heapq
+import math
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -36,6 +37,7 @@ class Queue(Generic[K]):
         self._timers: list[tuple[float, int, K]] = []
         self._timer: asyncio.TimerHandle | None = None
         self._sequence = 0
+        self._rung = -math.inf
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -60,19 +62,7 @@ class Queue(Generic[K]):
 
     def after(self, key: K, seconds: float) -> None:
         """This key wants a decision in `seconds`; the earliest of several wishes counts."""
-        due = asyncio.get_running_loop().time() + max(0.0, seconds)
-        if self._closed or self._due.get(key, due + 1) <= due:
-            return
-        self._due[key] = due
-        self._sequence += 1
-        heapq.heappush(self._timers, (due, self._sequence, key))
-        self._arm()
-
-    def forget(self, key: K) -> None:
-        """The object is gone: no failure to remember, no delay to wait for."""
-        self._failures.pop(key, None)
-        self._resting.pop(key, None)
-        self._due.pop(key, None)
+        self._at(key, self._now() + max(0.0, seconds))
 
     async def close(self) -> None:
         """Let running decisions be cancelled and return when they are."""
@@ -86,10 +76,9 @@ class Queue(Generic[K]):
     def _offer(self, key: K) -> None:
         rested = self._resting.get(key)
         if rested is not None:
-            wait = rested - asyncio.get_running_loop().time()
-            if wait > 0:
+            if rested > self._now():
                 self._waiting.discard(key)
-                self.after(key, wait)
+                self._at(key, rested)
                 return
             del self._resting[key]
         self._ready.append(key)
@@ -108,14 +97,12 @@ class Queue(Generic[K]):
     async def _work(self, key: K) -> None:
         try:
             cost = await self._run(key)
-        except asyncio.CancelledError:
-            raise
         except Exception:  # noqa: BLE001 - the runner logged it; here it is only a reason to try again
             self._failed(key)
         else:
             self._failures.pop(key, None)
             if cost > 0.001:
-                self._resting[key] = asyncio.get_running_loop().time() + REST * cost
+                self._resting[key] = self._now() + REST * cost
         finally:
             self._running.discard(key)
             self._free += 1
@@ -129,18 +116,32 @@ class Queue(Generic[K]):
         delay = min(BASE_DELAY * 2 ** min(count, 20), MAX_DELAY)
         self.after(key, delay * self._rng.uniform(1.0, 1.2))
 
+    def _at(self, key: K, due: float) -> None:
+        if self._closed or self._due.get(key, math.inf) <= due:
+            return
+        self._due[key] = due
+        self._sequence += 1
+        heapq.heappush(self._timers, (due, self._sequence, key))
+        self._arm()
+
     def _arm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = None
         if self._timers:
-            self._timer = asyncio.get_running_loop().call_at(self._timers[0][0], self._ring)
+            due = self._timers[0][0]
+            self._timer = asyncio.get_running_loop().call_at(due, self._ring, due)
 
-    def _ring(self) -> None:
-        now = asyncio.get_running_loop().time()
+    def _ring(self, rung: float) -> None:
+        """The bell of `rung`, which event loops may strike a moment early: from here on that moment has come."""
+        self._rung = rung
+        now = self._now()
         while self._timers and self._timers[0][0] <= now:
             due, _, key = heapq.heappop(self._timers)
             if self._due.get(key) == due:
                 del self._due[key]
                 self.add(key)
         self._arm()
+
+    def _now(self) -> float:
+        return max(self._rung, asyncio.get_running_loop().time())

@@ -6,7 +6,7 @@ Called by `loop.runner`; the scheduler's bind path uses it for everything but th
 
 import asyncio
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,9 +15,9 @@ from msgspec import Struct
 
 from understudy.api.client import MERGE, METADATA, METADATA_LIST, STRATEGIC, Client, decoder
 from understudy.api.transport import Lost
-from understudy.errors import AlreadyExists, ApiError, Conflict, NotFound, PartlyDone
+from understudy.errors import AlreadyExists, ApiError, Conflict, Invalid, NotFound, PartlyDone
 from understudy.kinds.kind import Kind
-from understudy.kinds.meta import Key, Obj, controller_of
+from understudy.kinds.meta import Key, Obj, ObjectMeta, controller_of
 from understudy.loop.controller import Right
 from understudy.plan.explain import Record
 from understudy.plan.steps import (
@@ -33,11 +33,10 @@ from understudy.plan.steps import (
     Step,
     Together,
 )
+from understudy.plan.window import IN_FLIGHT, Window
 from understudy.state.store import Store
-from understudy.values.names import suffix
+from understudy.values.names import generate
 
-IN_FLIGHT = 500
-"""Requests of one batch that may be on their way (upstream's BurstReplicas); connections bound what is really sent."""
 LOST_ATTEMPTS = 8
 """Tries of a create or a delete whose answer did not come, over about six seconds."""
 
@@ -56,19 +55,17 @@ class Playable(Protocol):
 
 
 class NotAllowed(Exception):
-    """A decision asked for a write its controller did not declare: a bug in that controller, never retried into."""
-
-
-class _GoneMeta(Struct):
-    deletionTimestamp: str | None = None  # noqa: N815 - the server's names
-    deletionGracePeriodSeconds: int | None = None  # noqa: N815
-    finalizers: list[str] = []
+    """A decision asked for a write its controller did not declare: a bug in that controller, so it cannot catch it."""
 
 
 class _Gone(Struct):
-    """The answer to a DELETE: the object on its way out, or a Status (then metadata has no deletionTimestamp)."""
+    """The answer to a DELETE, as far as one reads it before knowing what it is: an object, or a Status."""
 
-    metadata: _GoneMeta = msgspec.field(default_factory=_GoneMeta)
+    metadata: ObjectMeta = msgspec.field(default_factory=ObjectMeta)
+
+
+class _Items(Struct):
+    items: list[msgspec.Raw] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +79,7 @@ class Writer:
 
 
 def allowances(rights: tuple[Right, ...]) -> frozenset[tuple[str, str, str]]:
-    """(verb, group, resource) triples; "*" as resource or group allows any."""
+    """(verb, group, resource) triples; "*" as group and resource is every resource there is."""
     return frozenset((verb, right.group, right.resource) for right in rights for verb in right.verbs)
 
 
@@ -154,33 +151,8 @@ class Applier:
     # Many at once
 
     async def _together(self, steps: Sequence[Create | Delete | Patch], slow_start: bool, writer: Writer) -> list[Any]:
-        """A sliding window: each success lets one more in; after the first failure nothing more is sent."""
-        window = 1 if slow_start else IN_FLIGHT
-        waiting: Iterator[Create | Delete | Patch] = iter(steps)
-        flying: set[asyncio.Task[Any]] = set()
-        done: list[Any] = []
-        failures: list[Exception] = []
-        try:
-            while True:
-                while len(flying) < window and not failures and (step := next(waiting, None)) is not None:
-                    flying.add(asyncio.ensure_future(self._write(step, writer)))
-                if not flying:
-                    break
-                finished, flying = await asyncio.wait(flying, return_when=asyncio.FIRST_COMPLETED)
-                for task in finished:
-                    if (error := task.exception()) is None:
-                        done.append(task.result())
-                        window = min(window + 1, IN_FLIGHT)
-                    elif isinstance(error, ApiError | Lost):
-                        failures.append(error)
-                    else:
-                        raise error
-        finally:
-            for task in flying:
-                task.cancel()
-        if failures:
-            raise PartlyDone(done, len(failures), failures[0])
-        return done
+        width = 1 if slow_start else IN_FLIGHT
+        return await Window(len(steps), lambda number: self._write(steps[number], writer), width).run()
 
     # One at a time
 
@@ -194,7 +166,7 @@ class Applier:
         prefix = "" if metadata.get("name") else metadata.get("generateName", "")
         body["metadata"] = metadata
         if prefix:
-            metadata["name"] = prefix + suffix(self._rng)
+            metadata["name"] = generate(prefix, self._rng)
         new = await self._post(kind, step.namespace, body, prefix)
         self._tell(kind, new)
         return new
@@ -204,23 +176,32 @@ class Applier:
         lost = False
         for attempt in range(LOST_ATTEMPTS):
             try:
-                return await self._client.ask("POST", kind.path(namespace), kind.type, body)
+                return await self._attempt(kind, namespace, body, lost)
             except Lost:
                 if attempt + 1 == LOST_ATTEMPTS:
                     raise
                 lost = True
                 await asyncio.sleep(0.05 * 2**attempt)
             except AlreadyExists:
-                if lost and (ours := await self._ours(kind, namespace, body)) is not None:
-                    return ours
                 if not prefix:
                     raise
-                body["metadata"]["name"] = prefix + suffix(self._rng)
+                body["metadata"]["name"] = generate(prefix, self._rng)
                 lost = False
         raise Lost(f"no free name found for {prefix}* in {namespace}")
 
+    async def _attempt(self, kind: Kind[Any], namespace: str, body: Mapping[str, Any], lost: bool) -> Obj:
+        """One POST. If an earlier one was lost, or this one failed in a way that says nothing, look who is there."""
+        try:
+            new: Obj = await self._client.ask("POST", kind.path(namespace), kind.type, body)
+        except ApiError as error:
+            doubtful = error.status >= 500 or (lost and isinstance(error, AlreadyExists))
+            if doubtful and (ours := await self._ours(kind, namespace, body)) is not None:
+                return ours
+            raise
+        return new
+
     async def _ours(self, kind: Kind[Any], namespace: str, body: Mapping[str, Any]) -> Obj | None:
-        """The object that an earlier, lost attempt of this very create made; None if it is somebody else's."""
+        """The object that an attempt of this very create made; None if there is none, or it is somebody else's."""
         metadata = body["metadata"]
         try:
             found: Obj = await self._client.ask("GET", kind.path(namespace, metadata["name"]), kind.type)
@@ -235,15 +216,20 @@ class Applier:
         if step.guard == "revision":
             metadata["resourceVersion"] = step.obj.metadata.resourceVersion
         path = step.kind.path(step.obj.namespace, step.obj.name, step.subresource)
-        new = await self._client.ask(
-            "PATCH",
-            path,
-            step.kind.type,
-            {**step.body, "metadata": metadata},
-            content_type=STRATEGIC if step.strategic else MERGE,
-            accept=METADATA if step.kind.metadata_only else "application/json",
-        )
+        content_type = STRATEGIC if step.strategic else MERGE
+        accept = METADATA if step.kind.metadata_only else "application/json"
+        body = {**step.body, "metadata": metadata}
+        try:
+            new: Obj = await self._client.ask(
+                "PATCH", path, step.kind.type, body, content_type=content_type, accept=accept
+            )
+        except Invalid as error:
+            if not _about_uid(error):
+                raise
+            raise Conflict(409, "Conflict", error.message, error.details) from error
         self._tell(step.kind, new)
+        if _ended(new):
+            self._removed(step.kind, new)
         return new
 
     async def _replace(self, step: Replace) -> Any:
@@ -260,10 +246,10 @@ class Applier:
             answer = await self._send_delete(step.kind.path(obj.namespace, obj.name), _delete_options(step))
         except NotFound:
             self._removed(step.kind, obj)
-        except Conflict:
-            if step.unchanged:  # its revision may have moved on: the caller looks again
+        except Conflict as error:
+            if "UID" not in error.message:  # its revision moved on: the caller looks again
                 raise
-            self._removed(step.kind, obj)
+            self._removed(step.kind, obj)  # a namesake stands there
         else:
             self._deleted(step.kind, obj, answer)
 
@@ -277,12 +263,12 @@ class Applier:
         return await self._client.call("DELETE", path, options)
 
     def _deleted(self, kind: Kind[Any], obj: Obj, answer: bytes) -> None:
-        metadata = decoder(_Gone).decode(answer).metadata
-        lingers = metadata.deletionTimestamp and (metadata.deletionGracePeriodSeconds or metadata.finalizers)
-        if lingers:
-            self._tell(kind, decoder(kind.type).decode(answer))
-        else:
+        """The answer is the object on its way out; or, if it is gone, a Status or the object as it was."""
+        left = decoder(_Gone).decode(answer)
+        if left.metadata.deletionTimestamp is None or _ended(left):
             self._removed(kind, obj)
+        else:
+            self._tell(kind, decoder(kind.type).decode(answer))
 
     async def _delete_collection(self, step: DeleteCollection) -> None:
         options: dict[str, Any] = {"kind": "DeleteOptions", "apiVersion": "v1"}
@@ -298,10 +284,9 @@ class Applier:
         return await self._client.ask("GET", path, step.kind.type, accept=accept)
 
     async def _list(self, step: List) -> list[Any]:
-        page = msgspec.defstruct("Items", [("items", list[step.kind.type] | None)])  # type: ignore[name-defined]
         accept = METADATA_LIST if step.kind.metadata_only else "application/json"
-        answer: Any = await self._client.ask("GET", step.kind.path(step.namespace), page, accept=accept)
-        return answer.items or []
+        answer = await self._client.ask("GET", step.kind.path(step.namespace), _Items, accept=accept)
+        return [decoder(step.kind.type).decode(item) for item in answer.items or ()]
 
     # Read your writes
 
@@ -334,3 +319,18 @@ def _check(writer: Writer, verb: str, kind: Kind[Any], subresource: str) -> None
     rights = writer.rights
     if (verb, kind.group, resource) not in rights and (verb, "*", "*") not in rights:
         raise NotAllowed(f"{writer.source} may not {verb} {resource}: declare it in the controller's `rights`")
+
+
+def _about_uid(error: Invalid) -> bool:
+    """A patch for one uid met a namesake: the server calls that an invalid change of an immutable field."""
+    return any(cause.get("field") == "metadata.uid" for cause in error.details.get("causes") or ())
+
+
+def _ended(obj: Obj | _Gone) -> bool:
+    """Whether such an answer is the last of its object: nothing holds it back any more.
+
+    Its grace is 0 then, and only then: a Namespace on its way out has none and is held back by its spec.
+    """
+    metadata = obj.metadata
+    deleting = metadata.deletionTimestamp is not None
+    return deleting and metadata.deletionGracePeriodSeconds == 0 and not metadata.finalizers

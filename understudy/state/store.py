@@ -4,8 +4,11 @@ Three rules replace upstream's expectations, so that a loop always sees its own 
 
 1. A relist drops what it did not contain, except objects newer than the list.
 2. The answer to our own write enters only if newer than what is held and than how far the watch has come.
-3. Our own final delete takes effect at once and buries the uid; a buried uid never returns, and every drop compares
-   uids, so a late DELETED of an old object cannot take its namesake.
+3. Our own final delete takes effect at once and buries the uid, as does every other way to go; a buried uid never
+   returns, and every drop compares uids, so a late DELETED of an old object cannot take its younger namesake.
+
+Written by `api.watch` and `plan.apply`; read through `state.view`. Answers to client-go tools/cache/store.go and to
+the expectations of pkg/controller/controller_utils.go.
 """
 
 from collections import defaultdict
@@ -66,6 +69,7 @@ class Store(Generic[T]):
         self._objects: dict[Key, T] = {}
         self._indexes: dict[Index[Any], dict[str, _Keys]] = {}
         self._buried: dict[str, None] = {}
+        self._doubted: set[Key] = set()
         self._clock = clock
         self._part = part
         self._changed: dict[Key, datetime] = {}
@@ -107,37 +111,56 @@ class Store(Generic[T]):
 
     def listed(self, obj: T) -> None:
         """An item of a list that is still coming in: items come in no order, so they do not move the position."""
-        revision = obj.revision
+        key = obj.key
         if obj.metadata.uid in self._buried:
             self.counts["buried"] += 1
             return
-        old = self._objects.get(obj.key)
-        if old is None or old.revision < revision:
-            self._set(obj, old)
+        old = self._objects.get(key)
+        if old is None or old.revision < obj.revision or key in self._doubted:
+            self._set(key, obj, old)
         else:
             self.counts["event_not_newer"] += 1
 
     def gone(self, obj: T) -> None:
         """A DELETED event."""
-        self.rv = max(self.rv, obj.revision)
+        revision = obj.revision
+        self.rv = max(self.rv, revision)
+        held = self._objects.get(obj.key)
+        if held is not None and held.metadata.uid != obj.metadata.uid and held.revision < revision:
+            self.removed(obj.key, held.metadata.uid)  # an elder namesake, whose end a list passed over
         self.removed(obj.key, obj.metadata.uid)
 
     def replace(self, listed: Collection[Key], rv: int) -> list[T]:
         """The end of a consistent list at `rv` that held the keys `listed`: drop what vanished, and return it."""
-        if rv < self.rv:
-            self.counts["list_older_than_store"] += 1
-        lost = [obj for key, obj in self._objects.items() if key not in listed and obj.revision <= rv]
+        doubted = self._doubted
+        lost = [
+            obj for key, obj in self._objects.items() if key not in listed and (obj.revision <= rv or key in doubted)
+        ]
+        self._doubted = set()
         for obj in lost:
             self.removed(obj.key, obj.metadata.uid)
         self.rv = max(self.rv, rv)
         self.synced = True
         return lost
 
-    def forget(self) -> None:
-        """Start anew: the server went back in time (etcd restored from a backup), so nothing held is comparable."""
-        for obj in list(self._objects.values()):
-            self._drop(obj.key, obj.metadata.uid)
+    def rewind(self) -> None:
+        """The server went back in time (etcd restored from a backup): no revision held compares with its new ones.
+
+        What is held stays until the next list is complete, so that no loop takes an empty store for the truth; but
+        any item of that list, and any answer to a write, overrules it.
+        """
+        self.counts["list_older_than_store"] += 1
+        self._doubted = set(self._objects)
         self._buried.clear()
+        self.rv = 0
+        self.synced = False
+
+    def forget(self) -> None:
+        """Give everything up: the server does not serve the kind (any more)."""
+        for key, obj in list(self._objects.items()):
+            self._drop(key, obj.metadata.uid)
+        self._buried.clear()
+        self._doubted.clear()
         self.rv = 0
         self.synced = False
 
@@ -145,14 +168,14 @@ class Store(Generic[T]):
 
     def wrote(self, obj: T) -> bool:
         """The answer to our own write; False if the watch already told as much or more."""
-        old = self._objects.get(obj.key)
-        revision = obj.revision
+        key, revision = obj.key, obj.revision
+        old = self._objects.get(key)
         late = revision <= self.rv or obj.metadata.uid in self._buried
-        if late or (old is not None and old.revision >= revision):
+        if late or (old is not None and old.revision >= revision and key not in self._doubted):
             self.counts["answer_late"] += 1
             return False
         self.counts["answer_first"] += 1
-        self._set(obj, old)
+        self._set(key, obj, old)
         return True
 
     def removed(self, key: Key, uid: str) -> None:
@@ -175,8 +198,11 @@ class Store(Generic[T]):
         self._indexes[index] = table
         return table
 
-    def _set(self, obj: T, old: T | None) -> None:
-        key = obj.key
+    def _set(self, key: Key, obj: T, old: T | None) -> None:
+        if old is not None and old.metadata.uid != obj.metadata.uid:
+            self._bury(old.metadata.uid)
+        if self._doubted:
+            self._doubted.discard(key)
         self._objects[key] = obj
         for index, table in self._indexes.items():
             after = index.values(obj)
@@ -189,13 +215,16 @@ class Store(Generic[T]):
             hook(obj, old)
 
     def _is_news(self, obj: T, old: T | None) -> bool:
-        return old is None or self._part is None or self._part(old) != self._part(obj)
+        if old is None or self._part is None or old.metadata.uid != obj.metadata.uid:
+            return True
+        return bool(self._part(old) != self._part(obj))
 
     def _drop(self, key: Key, uid: str) -> None:
         old = self._objects.get(key)
         if old is None or old.metadata.uid != uid:
             return
         del self._objects[key]
+        self._doubted.discard(key)
         self._changed.pop(key, None)
         for index, table in self._indexes.items():
             _refile(table, key, index.values(old), ())

@@ -162,7 +162,8 @@ class FakeTransport:
                 mark_at = now + BOOKMARK_EVERY
                 watcher.bookmark()
             else:
-                await watcher.wait(min(over, heard + idle, mark_at) - now)
+                # At least so long: a rounding error's worth of waiting may not move a virtual clock at all.
+                await watcher.wait(max(min(over, heard + idle, mark_at) - now, 0.001))
 
     async def _silence(self, seconds: float, path: str) -> None:
         """Nothing arrives for so long: then the client gives up."""
