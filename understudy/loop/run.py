@@ -7,9 +7,11 @@ theirs over their own transports. Answers to cmd/kube-controller-manager/app/con
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
+
+from msgspec import MsgspecError
 
 from understudy.api.client import Client
 from understudy.api.discovery import discover
@@ -68,21 +70,18 @@ class Manager:
             for controller in controllers
         ]
         self._tasks: dict[str, asyncio.Task[None]] = {}
-
-    @property
-    def synced(self) -> bool:
-        return all(watch.synced.is_set() for watch in self.watches.values())
+        self._declared = _declared(controllers)
 
     @property
     def unsynced(self) -> list[str]:
-        return [kind for kind, watch in self.watches.items() if not watch.synced.is_set()]
+        """The kinds the controllers declared of which not everything is known yet."""
+        return [kind for kind in self._declared if not self._is_synced(kind)]
 
     async def start(self) -> None:
         """Begin to watch what the controllers declared; returns when every store is as the server is."""
         observed = {one.kind.id: one.part for controller in self.controllers for one in controller.observes}
-        for controller in self.controllers:
-            for kind in controller.kinds:
-                self._watch(kind, observed.get(kind.id))
+        for kind in self._declared.values():
+            self._watch(kind, observed.get(kind.id))
         self._spawn("events", self.events.run())
         await self._wait_synced()
 
@@ -104,6 +103,8 @@ class Manager:
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        for kind_id in self.stores:
+            _unlabel(kind_id)
 
     def pages(self) -> Mapping[str, Callable[[Mapping[str, str]], Any]]:
         """The debug pages: `explain`, `journal`, `state`; each takes the query and answers what becomes JSON."""
@@ -137,8 +138,13 @@ class Manager:
         }
 
     async def _wait_synced(self) -> None:
-        for watch in list(self.watches.values()):
-            await watch.synced.wait()
+        """Until the declared kinds are as the server is; of the others, a broken one must not stop every loop."""
+        for kind in self._declared:
+            await self.watches[kind].synced.wait()
+
+    def _is_synced(self, kind_id: str) -> bool:
+        watch = self.watches.get(kind_id)
+        return watch is not None and watch.synced.is_set()
 
     def _watch(self, kind: Kind[Any], dated: Callable[[Any], Any] | None = None) -> None:
         if kind.id in self.stores:
@@ -152,20 +158,23 @@ class Manager:
         self._spawn(f"watch {kind.id}", watch.run())
 
     def _unwatch(self, kind_id: str) -> None:
-        """The resource is no longer served: its objects are gone with it."""
+        """The resource is no longer served, at least not in this version: its objects are out of reach."""
         self._tasks.pop(f"watch {kind_id}").cancel()
         del self.watches[kind_id]
-        self.stores.pop(kind_id).forget()
+        store = self.stores.pop(kind_id)
+        store.forget()
+        store.hooks.clear()  # whatever the watch still had in hand interests nobody
+        _unlabel(kind_id)
 
-    def _spawn(self, name: str, work: Any) -> None:
-        self._tasks[name] = asyncio.get_running_loop().create_task(work, name=name)
+    def _spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        task = self._tasks[name] = asyncio.get_running_loop().create_task(work, name=name)
+        task.add_done_callback(_complain)
 
     # Discovery
 
     async def _first_discovery(self) -> None:
         while not await self._discover():
             await asyncio.sleep(1.0)
-        await self._wait_synced()
         self._spawn("discovery", self._rediscover())
 
     async def _rediscover(self) -> None:
@@ -177,7 +186,7 @@ class Manager:
         """Learn what is served and track it; an aggregated group that does not answer keeps what is known of it."""
         try:
             found = await discover(self.client)
-        except (ApiError, Lost) as error:
+        except (ApiError, Lost, MsgspecError) as error:
             log.warning("discovery failed: %s; what was known stays", error)
             return False
         kept = [resource for resource in self.view.resources if resource.kind.api in found.stale]
@@ -189,11 +198,34 @@ class Manager:
         return True
 
     def _track(self, served: Mapping[str, Resource], trackers: Sequence[Runner]) -> None:
-        declared = {kind.id for controller in self.controllers for kind in controller.kinds}
-        for kind_id in [known for known in self.stores if known not in served and known not in declared]:
-            self._unwatch(kind_id)
+        for kind_id, store in list(self.stores.items()):
+            now = served.get(kind_id)
+            if kind_id not in self._declared and (now is None or now.kind.api != store.kind.api):
+                self._unwatch(kind_id)
         for resource in served.values():
             if resource.verbs >= TRACKED_VERBS and resource.kind.id not in UNTRACKED:
                 self._watch(resource.kind)
                 for runner in trackers:
                     runner.track(self.stores[resource.kind.id])
+
+
+def _declared(controllers: Iterable[Controller]) -> dict[str, Kind[Any]]:
+    """What must be watched for `controllers`, by kind id. Raises ValueError if two read one kind differently."""
+    found: dict[str, Kind[Any]] = {}
+    for controller in controllers:
+        for kind in controller.kinds:
+            if found.setdefault(kind.id, kind) != kind:
+                raise ValueError(f"{controller.name} declares another {kind.id} than the controllers before it")
+    return found
+
+
+def _unlabel(kind_id: str) -> None:
+    """Let the metrics forget a store, and so the memory."""
+    STORE_OBJECTS.remove(kind_id)
+    WATCH_AGE.remove(kind_id)
+
+
+def _complain(task: "asyncio.Task[None]") -> None:
+    """These tasks run for as long as the process leads: one that ends by itself must not do so unheard."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("%s ended: this is a bug", task.get_name(), exc_info=error)

@@ -88,6 +88,7 @@ class Runner:
 
     async def stop(self) -> None:
         await self.queue.close()
+        QUEUE_DEPTH.remove(self.controller.name)
 
     def _own_changed(self, new: Obj | None, old: Obj | None) -> None:
         when = self.controller.when
@@ -121,14 +122,19 @@ class Runner:
 
     async def _run(self, key: Key) -> float:
         """Decide about `key` and apply it; answers the processor seconds for which it shall rest."""
+        try:
+            cost = await self._decide(key)
+        except Exception as error:
+            self._told(key, error)
+            raise
+        self._done.inc()
+        return cost
+
+    async def _decide(self, key: Key) -> float:
         obj = self._find(key)
         now = self._clock()
-        record = Record(
-            self.controller.name,
-            self._about(key, obj),
-            now,
-            obj.metadata.resourceVersion if obj is not None else "gone",
-        )
+        revision = obj.metadata.resourceVersion if obj is not None else "gone"
+        record = Record(self.controller.name, self._about(key, obj), now, revision)
         timed = _Timed(self._decision(key, obj, now))
         try:
             await self._applier.play(timed, self._writer(key, record))
@@ -137,11 +143,9 @@ class Runner:
             raise
         except Exception as error:
             record.outcome = f"failed: {error}"
-            self._told(key, error)
             raise
         else:
             record.outcome = "done"
-            self._done.inc()
         finally:
             self._seconds.observe(timed.seconds)
             self._journal.add(record)
