@@ -44,14 +44,18 @@ class Identity:
 
     @classmethod
     def of(cls, pid: int) -> "Identity | None":
-        """Return who `pid` is now, or None if there is no such process or only its zombie."""
+        """Return who `pid` is now, or None if there is no such process or only its zombie.
+
+        A killed process of many threads looks like a zombie as soon as its first has ended, when its ports are
+        still taken: it is there until the last has.
+        """
         try:
             # Field 2 is the command in brackets and may hold anything, so count from its last bracket: state
-            # is 3, start time 22.
+            # is 3, the number of threads 20, start time 22.
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         except (FileNotFoundError, ProcessLookupError):
             return None
-        if fields[0] in "ZX":
+        if fields[0] in "ZX" and int(fields[17]) <= 1:
             return None
         return cls(pid, int(fields[19]), _boot_id())
 

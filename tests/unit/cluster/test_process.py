@@ -177,6 +177,27 @@ def test_a_zombie_is_not_alive() -> None:
         child.wait()
 
 
+# Ends its first thread alone, as the kernel does for a moment with each of the threads of a process that is killed.
+HEADLESS = """
+import ctypes, platform, threading, time
+threading.Thread(target=time.sleep, args=(60,)).start()
+print("ready", flush=True)
+ctypes.CDLL(None).syscall({"x86_64": 60, "aarch64": 93}[platform.machine()], 0)
+"""
+
+
+def test_it_is_alive_until_its_last_thread_has_ended(process: Process) -> None:
+    identity = start(process, sys.executable, "-c", HEADLESS)
+    assert wait_until(lambda: _stat(identity.pid).startswith("Z"), 5), "its first thread ends"
+    assert identity.alive(), "what it listens on is still taken"
+    process.stop(grace=False)
+    assert not identity.alive()
+
+
+def _stat(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2]
+
+
 def test_identity_reads_what_it_writes() -> None:
     identity = Identity(1, 2, "boot")
     assert Identity.parse(str(identity)) == identity
