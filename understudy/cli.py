@@ -87,6 +87,13 @@ def _connection_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return kubeconfig(context(command))
 
 
+def _address(_context: click.Context, _parameter: click.Parameter, given: str) -> tuple[str, int]:
+    host, _, port = given.rpartition(":")
+    if not port.isdecimal() or int(port) > 65535:
+        raise click.BadParameter(f"{given!r} is not HOST:PORT, such as 127.0.0.1:8080, or :8080 for every address")
+    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - that is how one asks for every address
+
+
 @main.command(context_settings=CONTEXT)
 @click.argument("component", type=click.Choice(sorted(COMPONENTS)))
 @_connection_options
@@ -105,7 +112,13 @@ def _connection_options(command: Callable[..., Any]) -> Callable[..., Any]:
     show_default=True,
     help="Pods' schedulerName to serve.",
 )
-@click.option("--health-address", default="127.0.0.1:0", show_default=True, help="Where /healthz, /metrics, … listen.")
+@click.option(
+    "--health-address",
+    default="127.0.0.1:0",
+    show_default=True,
+    callback=_address,
+    help="Where /healthz, /metrics, … listen.",
+)
 @click.option("--port-file", type=click.Path(dir_okay=False, path_type=Path), help="Write the health port here.")
 @click.option("--log-format", type=click.Choice(["auto", "text", "json"]), default="auto", show_default=True)
 @click.option(
@@ -128,7 +141,7 @@ def _run_component(component: str, given: dict[str, Any]) -> int:
     entry = COMPONENTS[component]
     make = entry.load()
     settings = _settings(given)
-    host, _, port = given["health_address"].rpartition(":")
+    host, port = given["health_address"]
     options = Options(
         kubeconfig=given["kubeconfig"],
         context=given["context"],
@@ -136,8 +149,8 @@ def _run_component(component: str, given: dict[str, Any]) -> int:
         lease_duration=given["lease_duration"],
         renew_deadline=given["renew_deadline"],
         retry_period=given["retry_period"],
-        health_host=host or "0.0.0.0",  # noqa: S104 - ":8080" is how one asks for every address
-        health_port=int(port),
+        health_host=host,
+        health_port=port,
         port_file=given["port_file"],
     )
 

@@ -10,15 +10,12 @@ import os
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from understudy.api.client import Client
-from understudy.api.config import connect, load
-from understudy.api.transport import Lost
-from understudy.errors import ApiError
+from understudy.api.config import ConfigError, connect, load
 from understudy.loop.lease import Lease, LeaseLost
 from understudy.obs.health import HealthServer
 from understudy.obs.metrics import METRICS
@@ -64,94 +61,107 @@ Make = Callable[[Client, Callable[[], None]], Awaitable[Component]]
 
 
 async def run(options: Options, make: Make) -> int:
-    """Run a component until SIGTERM or SIGINT, or until its Lease is lost. Raises ConfigError."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    """Run a component until SIGTERM or SIGINT, or until its Lease is lost. Raises ConfigError, OSError."""
     connection = load(options.kubeconfig, options.context)
     client = Client(connect(connection, size=options.connections))
+    process = Process(options, _lease(options, client))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, process.stop)
     try:
-        component = await make(client, stop.set)
-        return await _Process(options, client, component, stop).run()
+        return await process.run(await make(client, process.fenced))
     finally:
         await client.close()
 
 
-class _Process:
-    def __init__(self, options: Options, client: Client, component: Component, stop: asyncio.Event) -> None:
-        self._options = options
-        self._client = client
-        self._component = component
-        self._stop = stop
-        self._lease = _lease(options, client)
-        self._leading = False
+class Process:
+    """One component's life. `stop` and `fenced` may be called at any time, `fenced` as often as one likes."""
 
-    async def run(self) -> int:
-        pages = {f"/debug/{name}": page for name, page in self._component.pages().items()}
-        health = HealthServer({"sync": self._synced}, METRICS, pages)
+    def __init__(self, options: Options, lease: Lease | None) -> None:
+        self._options = options
+        self._lease = lease
+        self._asked = asyncio.Event()
+        self._fenced = False
+
+    def stop(self) -> None:
+        """End in good order."""
+        self._asked.set()
+
+    def fenced(self) -> None:
+        """A write was refused because the Lease may no longer be ours: end, another may lead."""
+        self._fenced = True
+        self._asked.set()
+
+    async def run(self, component: Component) -> int:
+        """The exit code. Raises what the component raised."""
+        pages = {f"/debug/{name}": page for name, page in component.pages().items()}
+        health = HealthServer({"sync": lambda: _missing(component)}, METRICS, pages)
         port = await health.start(self._options.health_host, self._options.health_port)
         if self._options.port_file is not None:
             self._options.port_file.write_text(str(port))
-        work = asyncio.ensure_future(self._work())
-        asked = asyncio.ensure_future(self._stop.wait())
+        work = asyncio.ensure_future(self._work(component))
+        asked = asyncio.ensure_future(self._asked.wait())
         try:
             await asyncio.wait({work, asked}, return_when=asyncio.FIRST_COMPLETED)
-            return await self._end(work)
         finally:
+            work.cancel()
             asked.cancel()
+            ended, _ = await asyncio.gather(work, asked, return_exceptions=True)
+            await component.stop()
+            if self._lease is not None:
+                await self._lease.release()
             await health.stop()
+        return self._verdict(ended)
 
-    async def _work(self) -> None:
+    async def _work(self, component: Component) -> None:
         """Watch at once, lead when elected: a standby is warm, but lists anew before its first decision."""
-        await self._component.start()
+        await component.start()
         if self._lease is None:
-            await self._lead(relist=False)
-            await self._stop.wait()
+            await _lead(component, relist=False)
+            await asyncio.Event().wait()
             return
         await self._lease.acquire()
-        keeping = asyncio.ensure_future(self._lease.keep())
         try:
-            await self._lead(relist=True)
-            await keeping
-        finally:
-            keeping.cancel()
+            async with asyncio.TaskGroup() as group:  # the Lease may be lost before the lists are there
+                group.create_task(self._lease.keep())
+                group.create_task(_lead(component, relist=True))
+        except BaseExceptionGroup as several:
+            raise several.exceptions[0] from None
 
-    async def _lead(self, *, relist: bool) -> None:
-        await self._component.lead(relist=relist)
-        self._leading = True
-        log.info("leading: all loops are at work")
+    def _verdict(self, ended: BaseException | None) -> int:
+        if isinstance(ended, LeaseLost):
+            log.error("%s; another may lead, ending", ended)
+            return 1
+        if isinstance(ended, Exception):
+            raise ended
+        if self._fenced:
+            log.error("a write came too late to be surely ours; another may lead, ending")
+        return 1 if self._fenced else 0
 
-    async def _end(self, work: "asyncio.Future[None]") -> int:
-        lost = work.done() and isinstance(work.exception(), LeaseLost)
-        if work.done() and (error := work.exception()) is not None and not lost:
-            raise error
-        work.cancel()
-        with suppress(asyncio.CancelledError, LeaseLost):
-            await work
-        await self._component.stop()
-        if self._lease is not None and self._leading and not lost:
-            with suppress(ApiError, Lost):
-                await self._lease.release()
-        if lost:
-            log.error("the Lease is lost: another leads, or the API server cannot be reached; ending")
-        return 1 if lost else 0
 
-    def _synced(self) -> str | None:
-        missing = self._component.unsynced
-        return f"not synced yet: {', '.join(missing)}" if missing else None
+async def _lead(component: Component, *, relist: bool) -> None:
+    await component.lead(relist=relist)
+    log.info("leading: all loops are at work")
+
+
+def _missing(component: Component) -> str | None:
+    missing = component.unsynced
+    return f"not synced yet: {', '.join(missing)}" if missing else None
 
 
 def _lease(options: Options, client: Client) -> Lease | None:
     if options.lease is None:
         return None
     namespace, name = options.lease
-    return Lease(
-        client,
-        namespace,
-        name,
-        options.identity,
-        duration=options.lease_duration,
-        renew_deadline=options.renew_deadline,
-        retry=options.retry_period,
-    )
+    try:
+        return Lease(
+            client,
+            namespace,
+            name,
+            options.identity,
+            duration=options.lease_duration,
+            renew_deadline=options.renew_deadline,
+            retry=options.retry_period,
+        )
+    except ValueError as error:
+        raise ConfigError(f"--lease-duration, --renew-deadline, --retry-period: {error}") from None
