@@ -120,7 +120,13 @@ def _address(_context: click.Context, _parameter: click.Parameter, given: str) -
     help="Where /healthz, /metrics, … listen.",
 )
 @click.option("--port-file", type=click.Path(dir_okay=False, path_type=Path), help="Write the health port here.")
-@click.option("--log-format", type=click.Choice(["auto", "text", "json"]), default="auto", show_default=True)
+@click.option(
+    "--log-format",
+    type=click.Choice(["auto", "text", "json"]),
+    default="auto",
+    show_default=True,
+    help="auto: text on a terminal, JSON anywhere else.",
+)
 @click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
 )
@@ -128,7 +134,10 @@ def run(component: str, **given: Any) -> None:
     """Run one COMPONENT against an API server until it is stopped."""
     from understudy.obs.log import configure
 
-    configure(given["log_format"], given["log_level"])
+    form = given["log_format"]
+    if form == "auto":
+        form = "text" if sys.stderr.isatty() else "json"
+    configure(form, given["log_level"])
     _exit(lambda: _run_component(component, given))
 
 
