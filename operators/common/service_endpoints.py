@@ -26,7 +26,12 @@ def has_endpoint(pod: Pod, *, terminating: bool = True) -> bool:
 
 def addresses(pod: Pod, family: str) -> list[str]:
     """Its addresses of that family ("IPv4", "IPv6"), each in the one normal spelling."""
-    return [text for found, text in map(_parsed, (each.ip for each in pod.status.podIPs)) if found == family]
+    shown = []
+    for each in pod.status.podIPs:
+        found, text = _parsed(each.ip)
+        if found == family:
+            shown.append(text)
+    return shown
 
 
 def families(service: Service) -> tuple[str, ...]:

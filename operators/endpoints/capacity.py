@@ -19,12 +19,13 @@ def truncate(subsets: Sequence[EndpointSubset]) -> tuple[list[EndpointSubset], b
     unready = sum(len(subset.notReadyAddresses) for subset in subsets)
     if ready + unready <= MAX_ADDRESSES:
         return list(subsets), False
+    heads, tails = [subset.addresses for subset in subsets], [subset.notReadyAddresses for subset in subsets]
     if ready > MAX_ADDRESSES:
-        kept = _shares([subset.addresses for subset in subsets], MAX_ADDRESSES)
-        return [EndpointSubset(some, [], subset.ports) for some, subset in zip(kept, subsets, strict=True)], True
-    kept = _shares([subset.notReadyAddresses for subset in subsets], MAX_ADDRESSES - ready)
-    cut = [EndpointSubset(subset.addresses, some, subset.ports) for some, subset in zip(kept, subsets, strict=True)]
-    return cut, True
+        heads, tails = _shares(heads, MAX_ADDRESSES), [[] for _ in subsets]
+    else:
+        tails = _shares(tails, MAX_ADDRESSES - ready)
+    cut = [EndpointSubset(*parts) for parts in zip(heads, tails, (subset.ports for subset in subsets), strict=True)]
+    return [subset for subset in cut if subset.addresses or subset.notReadyAddresses], True
 
 
 def _shares(lists: Sequence[list[EndpointAddress]], room: int) -> list[list[EndpointAddress]]:

@@ -64,7 +64,7 @@ def body(draft: Draft, service: Service, labels: Mapping[str, str], trigger: str
         "metadata": metadata,
         "addressType": draft.family,
         "endpoints": msgspec.to_builtins(draft.endpoints),
-        "ports": msgspec.to_builtins(draft.ports),
+        "ports": msgspec.to_builtins(list(draft.ports)),
     }
 
 
@@ -74,7 +74,7 @@ def patch(draft: Draft, held: EndpointSlice, labels: Mapping[str, str], trigger:
     metadata = {"labels": {**labels, **gone}, "annotations": {LAST_CHANGE: trigger}}
     changed: dict[str, Any] = {"metadata": metadata, "endpoints": msgspec.to_builtins(draft.endpoints)}
     if port_key(draft.ports) != port_key(held.ports or ()):
-        changed["ports"] = msgspec.to_builtins(draft.ports)
+        changed["ports"] = msgspec.to_builtins(list(draft.ports))
     return changed
 
 
