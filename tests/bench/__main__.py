@@ -1,0 +1,182 @@
+"""`make bench`: ours and upstream's own binaries, one after the other, on one API server, in one table.
+
+Run as `python -m tests.bench`. Starts an embedded cluster of its own and removes it in the end, after Ctrl-C too. Exits
+with 0 also where upstream is faster: the figures depend on the machine, and a build must not.
+"""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from os import getpid
+from pathlib import Path
+from typing import Any
+
+import click
+import uvloop
+from rich.console import Console
+
+from tests.bench import cases, report
+from tests.bench.cases import COLLECT, DEPLOYMENT, ROLLOUT, SCHEDULE, Bench, Phase
+from tests.bench.contenders import Contender, controllers, schedulers
+from tests.bench.count import Stuck
+from tests.bench.measure import machine
+from tests.bench.stage import Stage
+from understudy.api.client import Client
+from understudy.api.config import connect, load
+from understudy.cluster.components import CORE
+from understudy.cluster.embedded import EmbeddedCluster
+from understudy.cluster.errors import ClusterError
+from understudy.cluster.toolchain import TOOLS, UPSTREAM, ToolchainError, ensure
+
+APISERVER_ARGS = (
+    # Nobody plays the kubelet of the scheduler's nodes: they must not be born with a taint.
+    "--disable-admission-plugins=TaintNodesByCondition",
+    "--delete-collection-workers=16",
+)
+WARM_UP = 1000
+
+Work = Callable[[Bench, Contender], Awaitable[list[Phase]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One contender at one case."""
+
+    case: str
+    contender: Contender
+    work: Work
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the command line asked for."""
+
+    cases: Sequence[str]
+    rounds: int
+    size: int
+    nodes: Sequence[int]
+    only: Sequence[str]
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.argument("names", nargs=-1, metavar="[CASES]...", type=click.Choice(cases.CASES))
+@click.option(
+    "--rounds", default=2, show_default=True, type=click.IntRange(1), help="Rounds of all contenders in turn."
+)
+@click.option("--size", default=3000, show_default=True, type=click.IntRange(10), help="Pods.")
+@click.option(
+    "--nodes", default=(1000,), show_default=True, multiple=True, help="Nodes to schedule on; may be repeated."
+)
+@click.option("--only", multiple=True, help="Only contenders whose name begins so, say `ours`; may be repeated.")
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures there.")
+@click.option("--write", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Put the table into it.")
+def main(names: Sequence[str], json_file: Path | None, write: Path | None, **given: Any) -> None:
+    """Compare ours with upstream's binaries.
+
+    CASES are deployment, collect, schedule and rollout; without any, all but the last.
+    """
+    wish = Wish(cases=names or (DEPLOYMENT, COLLECT, SCHEDULE), **given)
+    console = Console(stderr=True, highlight=False)
+    found = machine()
+    try:
+        phases = compare(wish, console)
+    except (ClusterError, ToolchainError, Stuck) as error:
+        raise click.ClickException(str(error)) from error
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        console.print("interrupted; the cluster is removed")
+        sys.exit(130)
+    versions = {name: TOOLS[name].version for name in ("kube-apiserver", "etcd")}
+    rows = list(report.comparisons(report.figures(phases)))
+    title = report.title(found, wish.rounds, versions)
+    Console(width=None if sys.stdout.isatty() else 200).print(report.table(rows, title))
+    if json_file is not None:
+        json_file.write_text(report.as_json(phases, found, versions))
+    if write is not None:
+        report.write_between_markers(write, report.markdown(rows, title))
+
+
+def compare(wish: Wish, console: Console) -> list[Phase]:
+    """Run everything on a cluster that exists for this long only. Raises ClusterError, ToolchainError, Stuck."""
+    binaries = ensure([*CORE, *UPSTREAM], console=console)
+    with (
+        _cluster(binaries, console) as cluster,
+        ThreadPoolExecutor(1) as thread,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        return runner.run(_compare(wish, cluster, thread, binaries, console))
+
+
+@contextmanager
+def _cluster(binaries: Mapping[str, Path], console: Console) -> Iterator[EmbeddedCluster]:
+    cluster = EmbeddedCluster(f"bench-{getpid()}", binaries=binaries, say=console.print)
+    try:
+        with console.status("starting etcd and kube-apiserver"):
+            cluster.up(apiserver_args=APISERVER_ARGS, die_with_parent=True)
+        yield cluster
+    finally:
+        cluster.down()
+
+
+async def _compare(
+    wish: Wish, cluster: EmbeddedCluster, thread: ThreadPoolExecutor, binaries: Mapping[str, Path], console: Console
+) -> list[Phase]:
+    task = asyncio.current_task()
+    assert task is not None, "a coroutine runs in a task"
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    client = Client(connect(load(cluster.kubeconfig())))
+    bench = Bench(cluster, Stage(client), thread)
+    try:
+        await bench.stage.prepare()
+        with console.status("warming up the API server"):
+            await cases.warm_up(bench, min(wish.size, WARM_UP))
+        return await _rounds(bench, wish, _runs(wish, binaries), console)
+    finally:
+        await client.close()
+
+
+def _runs(wish: Wish, binaries: Mapping[str, Path]) -> list[Run]:
+    """One round: each case with each contender."""
+    runs: list[Run] = []
+    if {DEPLOYMENT, COLLECT} & set(wish.cases):
+        runs += _each(DEPLOYMENT, controllers(binaries), partial(cases.deployment, size=wish.size))
+    if SCHEDULE in wish.cases:
+        for nodes in wish.nodes:
+            runs += _each(SCHEDULE, schedulers(binaries), partial(cases.schedule, size=wish.size, nodes=nodes))
+    if ROLLOUT in wish.cases:
+        size = min(wish.size, cases.ROLLOUT_SIZE)
+        runs += _each(ROLLOUT, controllers(binaries), partial(cases.rollout, size=size))
+    return [run for run in runs if not wish.only or run.contender.name.startswith(tuple(wish.only))]
+
+
+def _each(case: str, contenders: Sequence[Contender], work: Work) -> list[Run]:
+    return [Run(case, one, work) for one in contenders]
+
+
+async def _rounds(bench: Bench, wish: Wish, runs: Sequence[Run], console: Console) -> list[Phase]:
+    phases: list[Phase] = []
+    for number in range(1, wish.rounds + 1):
+        for run in runs:
+            with console.status(f"round {number} of {wish.rounds}: {run.case}, {run.contender.name}"):
+                done = await run.work(bench, run.contender)
+            done = [phase for phase in done if phase.case.partition(",")[0] in wish.cases]
+            phases += done
+            for phase in done:
+                console.print(_line(number, phase), soft_wrap=True)
+    return phases
+
+
+def _line(number: int, phase: Phase) -> str:
+    usage = phase.usage
+    return (
+        f"  {number}  {phase.case:22} {phase.contender:42} {phase.wall:6.2f} s  {phase.size / phase.wall:6,.0f}/s  "
+        f"CPU {usage.cpu:5.2f} s  {usage.rss / 1e6:4.0f} MB  API server {usage.api:5.2f} s  etcd {usage.etcd:5.2f} s"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""Who is measured: our processes and upstream's binaries, each with the command line it gets.
+
+Called by `cases`. Both sides run without leader election and without a limit on requests a second, with the rights a
+real cluster gives them. Upstream's flags answer to cmd/kube-controller-manager and cmd/kube-scheduler.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from understudy.cluster import loops
+from understudy.cluster.embedded import EmbeddedCluster
+from understudy.cluster.layout import Layout
+from understudy.components import registry
+
+KCM, SCHEDULER = "kube-controller-manager", "kube-scheduler"
+OURS, SAME = "ours", "same controllers"
+QPS = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """`component` is what the cluster calls its process; `start` blocks until it is started, not until it is synced."""
+
+    name: str
+    component: str
+    start: Callable[[EmbeddedCluster], None]
+
+
+def controllers(binaries: Mapping[str, Path]) -> list[Contender]:
+    """Ours, then upstream with the controllers we have, then upstream as it comes."""
+    return [
+        _ours("controllers"),
+        _theirs(f"{KCM}, {SAME}", KCM, lambda at: kcm_argv(binaries[KCM], at, list(registry()))),
+        _theirs(KCM, KCM, lambda at: kcm_argv(binaries[KCM], at, ["*"])),
+    ]
+
+
+def schedulers(binaries: Mapping[str, Path]) -> list[Contender]:
+    """Ours, then upstream's with its default profile."""
+    return [_ours("scheduler"), _theirs(SCHEDULER, SCHEDULER, lambda at: scheduler_argv(binaries[SCHEDULER], at))]
+
+
+def _ours(component: str) -> Contender:
+    def start(cluster: EmbeddedCluster) -> None:
+        loops.start(cluster, [component], die_with_parent=True, more={component: ["--no-leader-elect"]})
+
+    return Contender(OURS, component, start)
+
+
+def _theirs(name: str, component: str, argv: Callable[[Layout], Sequence[str]]) -> Contender:
+    def start(cluster: EmbeddedCluster) -> None:
+        cluster.start_component(component, argv(cluster.at), die_with_parent=True)
+
+    return Contender(name, component, start)
+
+
+def kcm_argv(binary: Path, at: Layout, names: Sequence[str]) -> list[str]:
+    """kube-controller-manager as kubeadm starts it, but for the limits."""
+    config = at.kubeconfig_of("controller-manager")
+    return [
+        str(binary),
+        f"--kubeconfig={config}",
+        f"--authentication-kubeconfig={config}",
+        f"--authorization-kubeconfig={config}",
+        f"--controllers={','.join(names)}",
+        f"--kube-api-qps={QPS}",
+        f"--kube-api-burst={QPS}",
+        f"--root-ca-file={at.pki}/ca.crt",
+        f"--service-account-private-key-file={at.pki}/sa.key",
+        "--use-service-account-credentials=true",
+        "--leader-elect=false",
+        "--secure-port=0",
+    ]
+
+
+def scheduler_argv(binary: Path, at: Layout) -> list[str]:
+    """kube-scheduler with its default profile; writes the configuration file it is told to read."""
+    config = at.home / f"{SCHEDULER}.json"
+    config.write_text(json.dumps(scheduler_configuration(at), indent=2))
+    return [str(binary), f"--config={config}", "--secure-port=0"]
+
+
+def scheduler_configuration(at: Layout) -> dict[str, object]:
+    """A KubeSchedulerConfiguration that changes nothing but the limits and the election."""
+    connection = {"kubeconfig": str(at.kubeconfig_of("scheduler")), "qps": QPS, "burst": QPS}
+    return {
+        "apiVersion": "kubescheduler.config.k8s.io/v1",
+        "kind": "KubeSchedulerConfiguration",
+        "clientConnection": connection,
+        "leaderElection": {"leaderElect": False},
+    }
