@@ -1,0 +1,162 @@
+"""The scheduler as a component of a process: two watches, the loop, its writers in the background, debug pages.
+
+`understudy run scheduler` makes one through `make_scheduler`; the tests make theirs over the in-memory API server.
+Settings: `scheduler-name`, the names it answers to, separated by commas. Answers to cmd/kube-scheduler/app/server.go.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Coroutine, Mapping
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from understudy.api.client import Client
+from understudy.api.watch import Watch
+from understudy.kinds.meta import Key
+from understudy.loop.process import Component, Pages
+from understudy.obs.metrics import STORE_OBJECTS, WATCH_AGE
+from understudy.scheduler.events import Recorder
+from understudy.scheduler.explain import best, record
+from understudy.scheduler.kinds import NODES, PODS, Node, Pod
+from understudy.scheduler.loop import Loop
+from understudy.scheduler.metrics import PENDING
+from understudy.scheduler.queue import Place
+from understudy.scheduler.status import Status
+from understudy.state.store import Store
+
+log = logging.getLogger(__name__)
+
+NAMES = "default-scheduler,understudy-scheduler"
+PATIENCE = 5.0
+"""Seconds that stopping waits for answers to what was sent."""
+
+_PODS = ("pod", "pods")
+
+
+def make_scheduler(client: Client, settings: Mapping[str, str], on_fenced: Callable[[], None]) -> Component:
+    """The scheduler, to be started by `loop.process`."""
+    names = [name.strip() for name in settings.get("scheduler-name", NAMES).split(",")]
+    return Scheduler(client, [name for name in names if name], on_fenced=on_fenced)
+
+
+class Scheduler:
+    """`start()` watches, `lead()` begins to decide, `stop()` ends both."""
+
+    def __init__(
+        self,
+        client: Client,
+        names: list[str],
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        rng: random.Random | None = None,
+        on_fenced: Callable[[], None] | None = None,
+    ) -> None:
+        rng = rng or random.Random()
+        self._on_fenced = on_fenced
+        self._events = Recorder(client, clock=clock)
+        self._status = Status(client, clock=clock)
+        self.loop = Loop(client, names, self._events, self._status, rng=rng, clock=clock, on_fenced=on_fenced)
+        self.pods: Store[Pod] = Store(PODS)
+        self.nodes: Store[Node] = Store(NODES)
+        self.pods.hooks.append(self.loop.saw_pod)
+        self.nodes.hooks.append(self.loop.saw_node)
+        self._watches: list[Watch[Any]] = [Watch(client, self.nodes, rng=rng), Watch(client, self.pods, rng=rng)]
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def unsynced(self) -> list[str]:
+        return [watch.kind.id for watch in self._watches if not watch.synced.is_set()]
+
+    async def start(self) -> None:
+        """Begin to watch; returns when nodes and pods are known."""
+        for watch in self._watches:
+            STORE_OBJECTS.labels(watch.kind.id).set_function(watch.store.__len__)
+            WATCH_AGE.labels(watch.kind.id).set_function(watch.silence)
+            self._spawn(f"watch {watch.kind.id}", watch.run())
+        for place in (Place.ACTIVE, Place.BACKOFF, Place.PARKED):
+            PENDING.labels(place.value).set_function(partial(self.loop.queue.count, place))
+        self._spawn("events", self._events.run())
+        self._spawn("status", self._status.run())
+        await self._wait_synced()
+
+    async def lead(self, *, relist: bool = False) -> None:
+        """Begin to decide. A new leader relists first: what the old one bound last must be counted."""
+        if relist:
+            for watch in self._watches:
+                watch.restart("new_leader")
+            await self._wait_synced()
+        self._spawn("scheduling", self.loop.run()).add_done_callback(self._ended)
+
+    async def stop(self) -> None:
+        """Decide no more, wait a little for answers, tell the last events, end every task."""
+        deciding = [task for task in self._tasks if task.get_name() == "scheduling"]
+        for task in deciding:
+            task.cancel()
+        await asyncio.gather(*deciding, return_exceptions=True)
+        await self.loop.stop(PATIENCE)
+        await self._events.drain(2.0)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def pages(self) -> Pages:
+        """The debug pages `explain` (kind, namespace, name) and `state`."""
+        return {"explain": self._explain, "state": self._state}
+
+    def _explain(self, query: Mapping[str, str]) -> Any:
+        if query.get("kind", "pod").lower() not in _PODS:
+            return []
+        key = Key(query.get("namespace", "default"), query.get("name", ""))
+        decision = self.loop.history.about(key)
+        if decision is None:
+            return []
+        pod = self.pods.get(key)
+        waits = pod is not None and self.loop.cache.node_of(pod.uid) is None
+        nodes = best(self.loop.shapes.describe(pod).shape, self.loop.columns) if pod is not None and waits else []
+        return [record("scheduler", key, decision, self._place(pod), nodes)]
+
+    def _place(self, pod: Pod | None) -> str:
+        if pod is None:
+            return "gone"
+        entry = self.loop.queue.get(pod.uid)
+        if entry is not None:
+            return "binding" if entry.place is Place.OUT else entry.place.value
+        if pod.spec.nodeName or self.loop.cache.node_of(pod.uid) is not None:
+            return "bound"
+        return "gated" if pod.spec.schedulingGates else "not ours"
+
+    def _state(self, _: Mapping[str, str]) -> Any:
+        loop = self.loop
+        return {
+            "stores": {
+                store.kind.id: {"objects": len(store), "rv": store.rv, **store.counts}
+                for store in (self.pods, self.nodes)
+            },
+            "silence": {watch.kind.id: round(watch.silence(), 1) for watch in self._watches},
+            "queues": {place.value: loop.queue.count(place) for place in Place},
+            "shapes": {"parked": len(loop.queue.parked)},
+            "assumed": loop.cache.assumed,
+            "counted": len(loop.cache),
+            "binding": loop.in_flight,
+            "events": len(self._events),
+            "conditions": len(self._status),
+        }
+
+    async def _wait_synced(self) -> None:
+        for watch in self._watches:
+            await watch.synced.wait()
+
+    def _spawn(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.append(task)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A leader that does not decide would keep all others from it: give the Lease up."""
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        log.critical("the scheduling loop ended in an error of ours", exc_info=error)
+        if self._on_fenced is not None:
+            self._on_fenced()

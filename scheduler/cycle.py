@@ -1,0 +1,99 @@
+"""The decision: which node a pod goes to, or why none will do. Pure but for what it remembers to be quick.
+
+All nodes are looked at, none sampled. A draw in [0, 1) chooses among equals. `loop` calls `pick` for each pod and
+`helps` to see whether a change is worth waking parked pods for. Answers to `schedulePod` in
+pkg/scheduler/schedule_one.go.
+"""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from understudy.scheduler import diagnosis
+from understudy.scheduler.columns import Columns
+from understudy.scheduler.diagnosis import Diagnosis
+from understudy.scheduler.shape import Shape
+from understudy.scheduler.standing import INFEASIBLE, Standing, judge, totals
+
+KEPT = 128
+"""Shapes whose standing is kept. Each takes about 20 bytes a node."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where to: `score` is the weighted total, `equals` how many nodes had it."""
+
+    node: str
+    score: int
+    equals: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    standing: Standing
+    failed: dict[tuple[tuple[int, int], bool], Diagnosis] = field(default_factory=dict)
+
+
+class Cycle:
+    """Decides on `columns`, which others change between two calls."""
+
+    def __init__(self, columns: Columns) -> None:
+        self._columns = columns
+        self._kept: OrderedDict[Shape, _Remembered] = OrderedDict()
+
+    def pick(self, shape: Shape, draw: float, *, may_preempt: bool = True) -> Placement | Diagnosis:
+        """The best node for a pod of this shape, or the diagnosis. `may_preempt` only changes what it says."""
+        if shape.names is not None:
+            return self._pick_named(shape, shape.names, draw, may_preempt)
+        known = self._remembered(shape)
+        known.standing.update()
+        total = known.standing.total[: self._columns.size]
+        best = int(total.max(initial=INFEASIBLE))
+        if best == INFEASIBLE:
+            return self._diagnose(known, shape, may_preempt)
+        equals = np.flatnonzero(total == best)
+        row = int(equals[int(draw * len(equals))])
+        return Placement(self._columns.names[row], best, len(equals))
+
+    def helps(self, shape: Shape, rows: Sequence[int]) -> bool:
+        """Whether a pod of this shape could go to one of these rows now."""
+        if shape.conflict:
+            return False
+        if shape.names is not None:
+            names = self._columns.names
+            rows = [row for row in rows if names[row] in shape.names]
+        return bool(rows) and bool(judge(shape, self._columns, np.array(rows, np.intp)).any())
+
+    def _pick_named(self, shape: Shape, names: frozenset[str], draw: float, may_preempt: bool) -> Placement | Diagnosis:
+        """As `pick`, for pods that can only go to nodes they name, such as a DaemonSet's: look at those alone."""
+        columns = self._columns
+        rows = columns.rows_named(names)
+        feasible = rows[judge(shape, columns, rows)]
+        if not len(feasible):
+            return diagnosis.diagnose(shape, columns, rows, may_preempt=may_preempt)
+        total = np.sum(list(totals(shape, columns, feasible).values()), axis=0)
+        best = int(total.max())
+        equals = feasible[total == best]
+        return Placement(columns.names[int(equals[int(draw * len(equals))])], best, len(equals))
+
+    def _remembered(self, shape: Shape) -> _Remembered:
+        known = self._kept.get(shape)
+        if known is None:
+            known = self._kept[shape] = _Remembered(Standing(shape, self._columns))
+            if len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+        else:
+            self._kept.move_to_end(shape)
+        return known
+
+    def _diagnose(self, known: _Remembered, shape: Shape, may_preempt: bool) -> Diagnosis:
+        """Ten thousand pods of one shape that fit nowhere are told why by one look at the nodes."""
+        key = (known.standing.seen, may_preempt)
+        found = known.failed.get(key)
+        if found is None:
+            known.failed.clear()
+            rows = np.flatnonzero(self._columns.real)
+            found = known.failed[key] = diagnosis.diagnose(shape, self._columns, rows, may_preempt=may_preempt)
+        return found

@@ -1,0 +1,182 @@
+"""What a pod wants of a node, apart from who it is: pods of equal shape are the same to every plugin.
+
+A Deployment's thousand pods have one shape, so what was worked out for the first serves them all: `cycle` keeps its
+masks and scores by shape, `queue` parks and wakes pods by shape. Answers to the PreFilter and PreScore states of
+upstream's plugins.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import msgspec
+
+from understudy.kinds.meta import Key
+from understudy.scheduler.kinds import NodeAffinity, NodeTerms, Pod, PreferredTerm, Toleration
+from understudy.scheduler.resources import pod_requests, scored_requests
+from understudy.values import node_selector
+from understudy.values.node_selector import NodeSelector, Term
+
+NAME_FIELD = "metadata.name"
+_ALL_ADDRESSES = "0.0.0.0"  # noqa: S104 - the API's word for "every address of the node"
+
+
+class HostPort(NamedTuple):
+    """A port of the node that a container takes for itself; `address` is 0.0.0.0 for all of the node's."""
+
+    protocol: str
+    port: int
+    address: str
+
+    def conflicts(self, other: "HostPort") -> bool:
+        """Whether both cannot be on one node (`HostPortInfo.CheckConflict`)."""
+        same = self.protocol == other.protocol and self.port == other.port
+        return same and (_ALL_ADDRESSES in (self.address, other.address) or self.address == other.address)
+
+
+class Usage(NamedTuple):
+    """What a pod takes from its node: resources by name, the cpu and memory it counts for in scores, ports."""
+
+    requests: tuple[tuple[str, int], ...]
+    scored: tuple[int, int]
+    ports: tuple[HostPort, ...]
+
+
+class _Wish(NamedTuple):
+    """All that distinguishes one shape from another: hashable, compared once when a pod arrives."""
+
+    node_name: str
+    usage: Usage
+    selector: tuple[tuple[str, str], ...]
+    required: NodeTerms | None
+    preferred: tuple[PreferredTerm, ...]
+    tolerations: tuple[Toleration, ...]
+
+
+class Shape:
+    """Compared by identity: `Shapes` makes one for all pods that want the same.
+
+    `selector` and `required` must both hold for a node; None restricts nothing. `names`, if given, are the only nodes
+    its affinity can match; `conflict`: its affinity names no node that could be.
+    """
+
+    __slots__ = (
+        "conflict",
+        "names",
+        "node_name",
+        "preferred",
+        "required",
+        "selector",
+        "tolerations",
+        "usage",
+    )
+
+    def __init__(self, wish: _Wish) -> None:
+        self.node_name = wish.node_name
+        self.usage = wish.usage
+        self.selector = wish.selector
+        self.tolerations = wish.tolerations
+        self.required = _selector(wish.required)
+        self.preferred = _preferred(wish.preferred)
+        names = _names(wish.required)
+        self.conflict = names is not None and not names
+        self.names = None if self.conflict else names
+
+
+@dataclass(slots=True)
+class PodInfo:
+    """A pod on its way through the scheduler."""
+
+    pod: Pod
+    shape: Shape
+
+    @property
+    def uid(self) -> str:
+        return self.pod.metadata.uid
+
+    @property
+    def key(self) -> Key:
+        return self.pod.key
+
+    @property
+    def priority(self) -> int:
+        return self.pod.spec.priority
+
+
+class Shapes:
+    """Finds the one Shape of all pods that want the same; forgets the oldest beyond `limit`, which costs only time."""
+
+    def __init__(self, limit: int = 10_000) -> None:
+        self._known: dict[_Wish, Shape] = {}
+        self._limit = limit
+
+    def describe(self, pod: Pod) -> PodInfo:
+        """The pod with its shape."""
+        wish = _wish(pod)
+        shape = self._known.get(wish)
+        if shape is None:
+            shape = self._known[wish] = Shape(wish)
+            if len(self._known) > self._limit:
+                del self._known[next(iter(self._known))]
+        return PodInfo(pod, shape)
+
+
+def host_ports(pod: Pod) -> tuple[HostPort, ...]:
+    """The node's ports the pod takes, those of containers that run only at its start left out (`GetHostPorts`)."""
+    sidecars = [each for each in pod.spec.initContainers if each.restartPolicy == "Always"]
+    ports = {
+        HostPort(port.protocol or "TCP", port.hostPort, port.hostIP or _ALL_ADDRESSES)
+        for container in (*sidecars, *pod.spec.containers)
+        for port in container.ports
+        if port.hostPort > 0
+    }
+    return tuple(sorted(ports))
+
+
+def usage_of(pod: Pod) -> Usage:
+    """What the pod takes from whatever node it is on."""
+    requests = pod_requests(pod)
+    asked = sorted((name, amount) for name, amount in requests.items() if amount)
+    return Usage(tuple(asked), scored_requests(pod, requests), host_ports(pod))
+
+
+def _wish(pod: Pod) -> _Wish:
+    spec = pod.spec
+    affinity = (spec.affinity.nodeAffinity if spec.affinity else None) or NodeAffinity()
+    return _Wish(
+        node_name=spec.nodeName,
+        usage=usage_of(pod),
+        selector=tuple(sorted(spec.nodeSelector.items())),
+        required=affinity.required,
+        preferred=affinity.preferred,
+        tolerations=spec.tolerations,
+    )
+
+
+def _selector(required: NodeTerms | None) -> NodeSelector | None:
+    return None if required is None else node_selector.from_spec(msgspec.to_builtins(required))
+
+
+def _preferred(preferred: tuple[PreferredTerm, ...]) -> tuple[tuple[int, Term], ...]:
+    """Weights and terms; a term that cannot be read attracts to no node."""
+    found: list[tuple[int, Term]] = []
+    for each in preferred:
+        try:
+            found.append((each.weight, node_selector.term(msgspec.to_builtins(each.preference))))
+        except ValueError:
+            continue
+    return tuple(found)
+
+
+def _names(required: NodeTerms | None) -> frozenset[str] | None:
+    """The nodes named by every term's matchFields; None unless each of the terms names some."""
+    if required is None or not required.nodeSelectorTerms:
+        return None
+    found: set[str] = set()
+    for term in required.nodeSelectorTerms:
+        named = [
+            frozenset(each.values) for each in term.matchFields if each.key == NAME_FIELD and each.operator == "In"
+        ]
+        if not named:
+            return None
+        found |= frozenset.intersection(*named)
+    return frozenset(found)

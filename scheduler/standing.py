@@ -1,0 +1,154 @@
+"""How every node stands with the pods of one shape: kept, and brought up to date row by row.
+
+After a pod is placed, one row has changed; for the next pod of its shape only that row is judged again. What plugins
+say of the node object alone is kept apart from what changes with each pod. Scores are exact whole numbers, as
+upstream's. `cycle` keeps one of these for each shape it has met lately.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from understudy.scheduler.columns import Columns, Mask, Rows
+from understudy.scheduler.framework import MAX_SCORE, Filter, Score, Weighted
+from understudy.scheduler.profile import FILTERS, SCORES
+from understudy.scheduler.shape import Shape
+
+Totals = NDArray[np.int32]
+
+INFEASIBLE = -1
+"""The total of a node where the pod cannot go; all others are 0 or more."""
+FEW = 4
+"""Up to so many rows the plain forms are quicker than numpy, which takes 40 µs to begin."""
+
+
+class Standing:
+    """`total` has the weighted score of each row, `INFEASIBLE` where the pod cannot go; read it after `update`."""
+
+    def __init__(self, shape: Shape, columns: Columns) -> None:
+        self._shape = shape
+        self._columns = columns
+        self._node_filters = _filters(shape, of_node=True)
+        self._pod_filters = _filters(shape, of_node=False)
+        self._kept = [each for each in _scores(shape) if each.plugin.NORMALIZED]
+        self._direct = [each for each in _scores(shape) if not each.plugin.NORMALIZED]
+        self._nodes_seen = self._usage_seen = -1
+        self._start()
+
+    def update(self) -> None:
+        """Judge again whatever changed since the last time."""
+        columns = self._columns
+        if len(self.total) != columns.capacity:
+            self._start()
+        nodes = columns.node_changes.since(self._nodes_seen)
+        usage = columns.usage_changes.since(self._usage_seen)
+        self._nodes_seen, self._usage_seen = columns.node_changes.end, columns.usage_changes.end
+        if nodes is None or usage is None or 2 * (len(nodes) + len(usage)) > columns.size:
+            self._judge_nodes(columns.all_rows)
+            self._judge_usage(columns.all_rows)
+            return
+        if nodes:
+            self._judge_nodes(np.array(nodes, np.intp))
+        if nodes or usage:
+            rows = set(nodes + usage)
+            if len(rows) <= FEW:
+                self._judge_each(rows)
+            else:
+                self._judge_usage(np.array(list(rows), np.intp))
+
+    @property
+    def seen(self) -> tuple[int, int]:
+        """Up to where it is informed: equal means nothing has changed."""
+        return self._nodes_seen, self._usage_seen
+
+    def _start(self) -> None:
+        capacity = self._columns.capacity
+        self.total: Totals = np.full(capacity, INFEASIBLE, np.int32)
+        self._node_passes: Mask = np.zeros(capacity, np.bool_)
+        self._passes: Mask = np.zeros(capacity, np.bool_)
+        self._points: Totals = np.zeros(capacity, np.int32)
+        self._raw: list[Totals] = [np.zeros(capacity, np.int32) for _ in self._kept]
+        self._uniform = [True for _ in self._kept]
+        self._highest: list[int] = []
+        self._nodes_seen = self._usage_seen = -1
+
+    def _judge_nodes(self, rows: Rows) -> None:
+        columns = self._columns
+        passes = columns.real[rows].copy()
+        for plugin in self._node_filters:
+            passes &= plugin.mask(self._shape, columns, rows)
+        self._node_passes[rows] = passes
+        for number, (scorer, _) in enumerate(self._kept):
+            self._raw[number][rows] = scorer.scores(self._shape, columns, rows)
+            self._uniform[number] = not self._raw[number].any()
+
+    def _judge_usage(self, rows: Rows) -> None:
+        columns = self._columns
+        passes = self._node_passes[rows].copy()
+        for plugin in self._pod_filters:
+            passes &= plugin.mask(self._shape, columns, rows)
+        self._passes[rows] = passes
+        points = np.zeros(len(passes), np.int64)
+        for scorer, weight in self._direct:
+            points += weight * scorer.scores(self._shape, columns, rows)
+        self._points[rows] = points
+        self._sum(rows)
+
+    def _judge_each(self, rows: set[int]) -> None:
+        """As `_judge_usage`, by the plain forms."""
+        for row in rows:
+            self._passes[row] = False
+            if self._node_passes[row]:
+                node = self._columns.view(row)
+                self._passes[row] = not any(plugin.reasons(self._shape, node) for plugin in self._pod_filters)
+                self._points[row] = sum(weight * plugin.score(self._shape, node) for plugin, weight in self._direct)
+        self._sum(np.array(list(rows), np.intp))
+
+    def _sum(self, rows: Rows) -> None:
+        """Add up; everywhere if the highest raw score of the feasible nodes moved, for then all others are relative."""
+        highest = [
+            0 if uniform else int((raw * self._passes).max())
+            for raw, uniform in zip(self._raw, self._uniform, strict=True)
+        ]
+        if highest != self._highest:
+            self._highest, rows = highest, self._columns.all_rows
+        total = self._points[rows].copy()
+        for (plugin, weight), raw, top in zip(self._kept, self._raw, highest, strict=True):
+            total += weight * _normalize(raw[rows], top, plugin)
+        total[~self._passes[rows]] = INFEASIBLE
+        self.total[rows] = total
+
+
+def judge(shape: Shape, columns: Columns, rows: NDArray[np.intp]) -> Mask:
+    """Which of a few rows are feasible now, without keeping anything."""
+    passes = columns.real[rows].copy()
+    for plugin in FILTERS:
+        if plugin.applies(shape):
+            passes &= plugin.mask(shape, columns, rows)
+    return passes
+
+
+def totals(shape: Shape, columns: Columns, rows: NDArray[np.intp]) -> dict[str, Totals]:
+    """Weighted and normalised scores of a few rows, all of them feasible, by plugin."""
+    found = {}
+    for plugin, weight in _scores(shape):
+        raw = plugin.scores(shape, columns, rows).astype(np.int32)
+        if plugin.NORMALIZED:
+            raw = np.broadcast_to(_normalize(raw, int(raw.max(initial=0)), plugin), raw.shape)
+        found[plugin.NAME] = weight * raw
+    return found
+
+
+def _filters(shape: Shape, *, of_node: bool) -> list[Filter]:
+    return [each for each in FILTERS if each.OF_NODE is of_node and each.applies(shape)]
+
+
+def _scores(shape: Shape) -> list[Weighted]:
+    return [each for each in SCORES if each.plugin.applies(shape)]
+
+
+def _normalize(raw: Totals, highest: int, plugin: Score) -> Totals | int:
+    """As `framework.normalized`; one number for all if all are equal."""
+    if highest == 0:
+        return MAX_SCORE if plugin.REVERSED else 0
+    scaled: Totals = MAX_SCORE * raw // highest
+    return MAX_SCORE - scaled if plugin.REVERSED else scaled
