@@ -15,7 +15,7 @@ from understudy.cluster.errors import ClusterError
 from understudy.components import registry
 from understudy.loop import rights
 
-LOOPS: Mapping[str, str] = {"controllers": "controller-manager"}
+LOOPS: Mapping[str, str] = {"controllers": "controller-manager", "scheduler": "scheduler"}
 """Component to the user whose kubeconfig, and so whose rights, it gets."""
 USER = "system:kube-controller-manager"
 ROLE = "understudy:controllers"
