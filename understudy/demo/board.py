@@ -1,5 +1,6 @@
 """The live table: replica sets, pods by phase, and what each loop did and why. Pure: state in, rich renderables out."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ PHASES = ("Pending", "Starting", "Ready", "Terminating")
 STYLES = {"Pending": "yellow", "Starting": "cyan", "Ready": "green", "Terminating": "magenta"}
 LINES = 12
 WIDTH = 112
+FONT_FACE = re.compile(r"\s*@font-face \{.*?\}", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +55,18 @@ def draw(scene: Scene) -> RenderableType:
 
 
 def is_telling(scene: Scene) -> bool:
-    """Whether the picture shows a rollout half way: two replica sets with ready pods, and pods on their way."""
+    """Whether the picture shows the update half way: two replica sets with ready pods, and pods on their way."""
+    if "set image" not in scene.command:
+        return False
     ready = [one for one in scene.sets if one.status.readyReplicas > 2]
     return len(ready) > 1 and any(phase_of(pod) != "Ready" for pod in scene.pods)
 
 
 def save(scene: Scene, path: Path) -> None:
-    """Write the picture as SVG."""
+    """Write the picture as SVG, in whatever monospaced font its reader has: a picture should fetch nothing."""
     console = Console(record=True, width=WIDTH, file=StringIO(), force_terminal=True)
     console.print(draw(scene))
-    console.save_svg(str(path), title="understudy demo")
+    path.write_text(FONT_FACE.sub("", console.export_svg(title="understudy demo")))
 
 
 def phase_of(pod: Pod) -> str:
