@@ -20,7 +20,7 @@ from msgspec import Raw, Struct, field
 from understudy.api.client import METADATA, METADATA_LIST, Client, Status, decoder, error_of
 from understudy.api.transport import Answer, Lost
 from understudy.errors import ApiError, Expired, NotFound
-from understudy.kinds.meta import Key, ListMeta, Obj
+from understudy.kinds.meta import ListMeta, Obj
 from understudy.obs.metrics import RELISTS, WATCH_EVENTS
 from understudy.state.store import Store
 
@@ -80,7 +80,7 @@ class Watch(Generic[T]):
         self._serial = 0  # how many restarts were asked for …
         self._attempt = 0  # … and how many of them what is running now knows of
         self._rv = ""
-        self._listed: set[Key] | None = None
+        self._listed: set[str] | None = None
         self._list_due = 0.0
         self._error: ApiError | None = None
         self._pages = False
@@ -214,13 +214,13 @@ class Watch(Generic[T]):
         elif readable:
             self.store.seen(obj)
 
-    def _take_in(self, listed: set[Key], obj: T, *, deleted: bool, readable: bool) -> None:
+    def _take_in(self, listed: set[str], obj: T, *, deleted: bool, readable: bool) -> None:
         """An event while the list is coming in: mostly its items, which move no position, and changes of them."""
         if deleted:
-            listed.discard(obj.key)
+            listed.discard(obj.metadata.uid)
             self.store.removed(obj.key, obj.metadata.uid)
             return
-        listed.add(obj.key)
+        listed.add(obj.metadata.uid)
         if readable:
             self.store.listed(obj)
 
@@ -238,7 +238,7 @@ class Watch(Generic[T]):
     # Pages
 
     async def _list_pages(self) -> None:
-        listed: set[Key] = set()
+        listed: set[str] = set()
         token = ""
         while True:
             path = f"{self.kind.path()}?limit={PAGE}&continue={token}"
@@ -250,18 +250,19 @@ class Watch(Generic[T]):
             if not token:
                 return self._finish(listed, page.metadata.resourceVersion)
 
-    def _take_item(self, item: Raw) -> Key:
+    def _take_item(self, item: Raw) -> str:
+        """Its uid."""
         try:
             obj = decoder(self.kind.type).decode(item)
         except msgspec.MsgspecError as error:
             self._complain(error)
-            return decoder(Obj).decode(item).key
+            return decoder(Obj).decode(item).uid
         self.store.listed(obj)
-        return obj.key
+        return obj.uid
 
     # Ends
 
-    def _finish(self, listed: set[Key], rv: str) -> None:
+    def _finish(self, listed: set[str], rv: str) -> None:
         if self._attempt != self._serial:  # a list begun before `restart` is not the one asked for
             return
         if int(rv) < self.store.rv:

@@ -12,7 +12,7 @@ the expectations of pkg/controller/controller_utils.go.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Container, Iterable
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
@@ -111,10 +111,10 @@ class Store(Generic[T]):
 
     def listed(self, obj: T) -> None:
         """An item of a list that is still coming in: items come in no order, so they do not move the position."""
-        key = obj.key
         if obj.metadata.uid in self._buried:
             self.counts["buried"] += 1
             return
+        key = obj.key
         old = self._objects.get(key)
         if old is None or old.revision < obj.revision or key in self._doubted:
             self._set(key, obj, old)
@@ -123,20 +123,17 @@ class Store(Generic[T]):
 
     def gone(self, obj: T) -> None:
         """A DELETED event."""
-        revision = obj.revision
-        self.rv = max(self.rv, revision)
-        held = self._objects.get(obj.key)
-        if held is not None and held.metadata.uid != obj.metadata.uid and held.revision < revision:
-            self.removed(obj.key, held.metadata.uid)  # an elder namesake, whose end a list passed over
+        self.rv = max(self.rv, obj.revision)
         self.removed(obj.key, obj.metadata.uid)
 
-    def replace(self, listed: Collection[Key], rv: int) -> list[T]:
-        """The end of a consistent list at `rv` that held the keys `listed`: drop what vanished, and return it."""
-        doubted = self._doubted
+    def replace(self, listed: Container[str], rv: int) -> list[T]:
+        """The end of a consistent list at `rv` that held the uids `listed`: drop what vanished, and return it."""
+        doubted, self._doubted = self._doubted, set()
         lost = [
-            obj for key, obj in self._objects.items() if key not in listed and (obj.revision <= rv or key in doubted)
+            obj
+            for key, obj in self._objects.items()
+            if obj.metadata.uid not in listed and (obj.revision <= rv or key in doubted)
         ]
-        self._doubted = set()
         for obj in lost:
             self.removed(obj.key, obj.metadata.uid)
         self.rv = max(self.rv, rv)

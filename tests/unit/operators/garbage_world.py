@@ -135,7 +135,7 @@ class World:
         listed = [obj for (each, _), obj in self.truth.items() if each == of.id]
         for obj in listed:
             store.listed(obj)
-        store.replace({obj.key for obj in listed}, next(self._revisions))
+        store.replace({obj.uid for obj in listed}, next(self._revisions))
         self._events[of.id].clear()
 
     def deliver(self, of: str) -> None:
