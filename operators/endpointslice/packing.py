@@ -104,13 +104,10 @@ class Packer:
         for draft in sorted(changes.update, key=_size, reverse=True):
             self._fill(draft, left)
         while left:
-            draft = self._best_fit(unchanged, len(left)) or Draft(family, ports, [])
+            roomy = self._best_fit(unchanged, len(left))  # takes all that is left, so that it is needed once
+            draft = roomy or Draft(family, ports, [])
+            (changes.update if roomy else changes.create).append(draft)
             self._fill(draft, left)
-            if draft.held is None:
-                changes.create.append(draft)
-            else:
-                unchanged.remove(draft)
-                changes.update.append(draft)
 
     def _fill(self, draft: Draft, left: list[Endpoint]) -> None:
         room = max(0, self.capacity - len(draft.endpoints))

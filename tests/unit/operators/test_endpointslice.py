@@ -116,6 +116,14 @@ def test_a_change_without_a_date_removes_the_old_one() -> None:
     assert shown(view)["10.1.0.2"] == (False, True, True)
 
 
+def test_a_new_slice_without_a_date_has_no_annotation() -> None:
+    web = service()
+    view = seen(web, pods=backends(range(100)))
+    decided(web, view)
+    put(view, backend(100, since=None))
+    assert "annotations" not in only(decided(web, view), Create).body["metadata"]
+
+
 def test_a_terminating_pod_stays_until_it_is_gone() -> None:
     web = service()
     view = seen(web, pods=[backend(1), backend(2, deleting=True)])

@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
+from tests.unit.operators.decisions import make
 from tests.unit.operators.services import backend, backends, node, seen, service
-from understudy.kinds.core import ObjectReference, Pod, Service
+from understudy.kinds.core import NODES, ObjectReference, Pod, Service
 from understudy.kinds.discovery import Endpoint, EndpointConditions, EndpointHints, ForZone, SlicePort
+from understudy.operators.common.service_endpoints import ZONE
 from understudy.operators.endpointslice import hints
 from understudy.operators.endpointslice.endpoints import (
     Group,
@@ -63,8 +65,9 @@ def test_what_an_endpoint_says() -> None:
 
 def test_zones_are_those_of_the_nodes_there_are() -> None:
     pods = [backend(1), backend(2, node="node-2"), backend(3, node="gone"), backend(4, node="")]
-    view = seen(nodes=[node("node-1", zone="a"), node("node-2")])
-    assert zones_of(pods, view) == {"node-1": "a", "node-2": None}
+    empty = make(NODES, "node-5", labels={ZONE: ""})
+    view = seen(nodes=[node("node-1", zone="a"), node("node-2"), empty])
+    assert zones_of([*pods, backend(5, node="node-5")], view) == {"node-1": "a", "node-2": None, "node-5": None}
 
 
 def test_pods_on_missing_nodes_are_left_out_unless_unready_ones_count() -> None:

@@ -66,6 +66,13 @@ def test_a_rest_goes_where_it_fits_best() -> None:
     assert after(changes, held) == [61, 89, 100]
 
 
+def test_a_rest_may_fill_a_slice_to_the_brim() -> None:
+    held = [slice_of(WEB, said(range(30)), "a"), slice_of(WEB, said(range(30, 90)), "b")]
+    changes = pack(held, backends(range(130)))
+    assert counts(changes) == (0, 1, 0)
+    assert after(changes, held) == [30, 100]
+
+
 def test_a_rest_is_not_split_over_slices() -> None:
     held = [slice_of(WEB, said(range(74)), "a"), slice_of(WEB, said(range(74, 148)), "b")]
     changes = pack(held, backends(range(300)))
@@ -116,6 +123,9 @@ def test_overfull_slices_are_left_alone() -> None:
     assert counts(pack(held, backends(range(120)))) == (0, 0, 0)
     changes = pack(held, backends(range(121)))
     assert counts(changes) == (1, 0, 0)
+    changes = pack(held, [*backends([0], ready=False), *backends(range(1, 125))])
+    assert counts(changes) == (1, 1, 0)
+    assert after(changes, held) == [5, 120]
 
 
 def test_labels_change_every_slice() -> None:
@@ -165,6 +175,7 @@ def test_pods_without_an_address_of_the_family_leave_the_empty_slice() -> None:
     pods = backends(range(3), ips=["fd00::1"])
     assert counts(pack([], pods)) == (1, 0, 0)
     assert counts(pack([slice_of(WEB, [], ports=[])], pods)) == (0, 0, 0)
+    assert counts(pack([slice_of(WEB, [])], pods)) == (0, 0, 0)
 
 
 # Whatever there is and whatever is wanted
