@@ -86,15 +86,14 @@ class Queue(Generic[K]):
 
     def _start(self) -> None:
         while self._free and self._ready and not self._closed:
-            key = self._ready.popleft()
-            self._waiting.discard(key)
-            self._running.add(key)
             self._free -= 1
-            task = asyncio.get_running_loop().create_task(self._work(key))
+            task = asyncio.get_running_loop().create_task(self._work(self._ready.popleft()))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
     async def _work(self, key: K) -> None:
+        self._waiting.discard(key)  # only now: what is added before the run begins is met by it
+        self._running.add(key)
         try:
             cost = await self._run(key)
         except Exception:  # noqa: BLE001 - the runner logged it; here it is only a reason to try again
@@ -122,7 +121,8 @@ class Queue(Generic[K]):
         self._due[key] = due
         self._sequence += 1
         heapq.heappush(self._timers, (due, self._sequence, key))
-        self._arm()
+        if self._timers[0][1] == self._sequence:
+            self._arm()
 
     def _arm(self) -> None:
         if self._timer is not None:
