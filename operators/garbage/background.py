@@ -6,14 +6,19 @@ The first half of the collector, called by its `decide`. It answers to `attemptT
 
 from collections.abc import Generator
 from datetime import datetime
+from itertools import count
 from typing import Any
 
 from understudy.errors import Conflict
+from understudy.kinds.meta import Obj, OwnerReference
 from understudy.operators.garbage.graph import FOREGROUND, ORPHAN, Item, Node
 from understudy.operators.garbage.owners import Owners, classify, live
 from understudy.operators.garbage.references import drop_owners
 from understudy.plan.steps import Delete, Propagation, Step
 from understudy.state.view import View
+
+ATTEMPTS = 5
+"""Deletes of one object in a row that may each meet a newer state, before it is put off like any failure."""
 
 
 def collect(item: Item, view: View, now: datetime) -> Generator[Step, Any, None]:
@@ -40,18 +45,24 @@ def _policy(item: Item, owners: Owners) -> Propagation:
 
 
 def _delete(item: Item, policy: Propagation, why: str) -> Generator[Step, Any, None]:
-    """Delete the very object that was judged. One that is written all the time is judged by its references alone."""
+    """Delete exactly what was judged. What is written all the time is judged again by what the judgement rests on."""
     kind, obj = item.kind, item.obj
-    try:
-        yield Delete(kind, obj, why, propagation=policy, unchanged=True)
-    except Conflict:
-        latest = yield from live(kind, obj.namespace, obj.name, "it changed: its owners too?")
-        if latest is None or latest.uid != obj.uid or latest.deleting:
+    for attempt in count(1):
+        try:
+            yield Delete(kind, obj, why, propagation=policy, unchanged=True)
+        except Conflict:
+            latest = yield from live(kind, obj.namespace, obj.name, "it changed: its owners too?")
+            if latest is None or latest.uid != obj.uid or latest.deleting:
+                return
+            if attempt == ATTEMPTS or latest.revision == obj.revision or _basis(latest) != _basis(obj):
+                raise
+            obj = latest
+        else:
             return
-        same_owners = latest.metadata.ownerReferences == obj.metadata.ownerReferences
-        if latest.revision == obj.revision or not same_owners:
-            raise
-        yield Delete(kind, obj, why, propagation=policy)
+
+
+def _basis(obj: Obj) -> tuple[list[OwnerReference], list[str]]:
+    return obj.metadata.ownerReferences, obj.metadata.finalizers
 
 
 def _why(owners: Owners) -> str:

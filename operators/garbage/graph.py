@@ -28,8 +28,9 @@ class Node(Struct, gc=False):
 
     @property
     def waiting(self) -> bool:
-        """It is being deleted in the foreground: its dependents go first."""
-        return self.obj.deleting and FOREGROUND in self.obj.metadata.finalizers
+        """It is being deleted in the foreground: its dependents go first, unless it shall leave them behind."""
+        finalizers = self.obj.metadata.finalizers
+        return self.obj.deleting and FOREGROUND in finalizers and ORPHAN not in finalizers
 
 
 class Family(Struct, gc=False):

@@ -5,9 +5,11 @@ from typing import Any
 import pytest
 
 from tests.unit.operators.garbage_world import GADGETS, PLANETS, WIDGETS, World, reference, started
+from understudy.errors import Conflict
 from understudy.kinds.meta import Key, Obj, OwnerReference
 from understudy.loop.controller import REGISTRY
 from understudy.operators.garbage import decide
+from understudy.operators.garbage.background import ATTEMPTS
 from understudy.plan.steps import Delete, Get, Patch, Requeue, Together
 
 UNKNOWN = OwnerReference("example.com/v1", "Widget", "unknown", "uid-unknown")
@@ -63,6 +65,13 @@ class TestBackground:
         world.create("child", owners=[UNKNOWN], finalizers=finalizers)
         world.settle()
         assert [step.propagation for step in deletes(world)] == [policy]
+
+    def test_dependents_of_its_own_do_not_change_that(self) -> None:
+        world = started()
+        child = world.create("child", owners=[UNKNOWN])
+        world.create("grandchild", owners=[reference(child)])
+        world.settle()
+        assert [step.propagation for step in deletes(world)] == ["Background", "Background"]
 
     def test_what_is_being_deleted_is_left_alone(self) -> None:
         world = started()
@@ -143,13 +152,43 @@ class TestConflicts:
         assert world.find(child) is not None
         assert len(deletes(world)) == 1
 
-    def test_one_that_only_keeps_changing_is_not_spared(self) -> None:
+    def test_one_whose_finalizers_changed_is_judged_again(self) -> None:
         world = started()
         child = world.create("child", owners=[UNKNOWN])
-        self.changed_once(world, child, {"metadata": {"labels": {"beat": "1"}}})
+        self.changed_once(world, child, {"metadata": {"finalizers": ["orphan"]}})
+        world.settle()
+        assert [step.propagation for step in deletes(world)] == ["Background", "Orphan"]
+
+    @pytest.mark.parametrize(("beats", "tries"), [(1, 2), (ATTEMPTS - 1, ATTEMPTS), (ATTEMPTS, ATTEMPTS + 1)])
+    def test_one_that_only_keeps_changing_is_not_spared(self, beats: int, tries: int) -> None:
+        world = started()
+        child = world.create("child", owners=[UNKNOWN])
+
+        def beat(step: Any) -> None:
+            if isinstance(step, Delete) and len(deletes(world)) <= beats:
+                world.change(WIDGETS, child, {"metadata": {"labels": {"beat": str(len(world.log))}}})
+
+        world.before_write = beat
         world.settle()
         assert world.find(child) is None
-        assert [step.unchanged for step in deletes(world)] == [True, False]
+        assert [step.unchanged for step in deletes(world)] == [True] * tries
+
+    def test_a_conflict_that_is_none_of_ours_is_tried_later(self) -> None:
+        """The server refuses though it holds the very state we know: asking at once again would be a storm."""
+        world = started()
+        world.create("child", owners=[UNKNOWN])
+        world.deliver_all()
+        world.begin(next(iter(world.pending)))
+
+        def refuse(_: Any) -> None:
+            world.before_write = None
+            raise Conflict(409, "Conflict", "busy")
+
+        world.before_write = refuse
+        while world.playing:
+            world.advance(next(iter(world.playing)))
+        assert len(deletes(world)) == 1
+        assert len(world.pending) == 1
 
     def test_one_that_somebody_else_deletes_meanwhile_is_left_to_them(self) -> None:
         world = started()
@@ -332,11 +371,23 @@ class TestOrphan:
 
     def test_other_finalizers_are_not_touched(self) -> None:
         world = started()
-        owner = world.create("owner", finalizers=[FINALIZER, "orphan", "foregroundDeletion"], deleting=True)
+        owner = world.create("owner", finalizers=[FINALIZER, "orphan"], deleting=True)
         world.settle()
         found = world.find(owner)
         assert found is not None
         assert found.metadata.finalizers == [FINALIZER]
+
+    def test_who_asks_for_both_gets_orphans(self) -> None:
+        world = started()
+        owner = world.create("owner", finalizers=["foregroundDeletion", "orphan"])
+        child = world.create("child", owners=[reference(owner, block=True)])
+        world.settle()
+        world.delete(WIDGETS, owner, None)
+        world.settle()
+        assert world.find(owner) is None
+        found = world.find(child)
+        assert found is not None
+        assert found.metadata.ownerReferences == []
 
 
 class TestStart:

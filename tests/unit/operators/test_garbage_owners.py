@@ -185,6 +185,17 @@ class TestNothingIsKnown:
         assert waits(world.view, WIDGETS, at(3600))
         assert waits(world.view, WIDGETS, at(3605))
 
+    def test_a_list_that_came_ends_the_waiting(self) -> None:
+        world = World()
+        world.open(WIDGETS)
+        waits = world.graph.patience.syncing
+        assert all(waits(world.view, WIDGETS, at(second)) for second in range(0, 28, 4))
+        world.fill(WIDGETS)
+        assert not waits(world.view, WIDGETS, at(28))
+        world.stores[WIDGETS.id].forget()
+        assert waits(world.view, WIDGETS, at(29))
+        assert waits(world.view, WIDGETS, at(38))
+
 
 class TestInvalidNamespace:
     def test_is_told_in_upstreams_words(self) -> None:
@@ -294,5 +305,5 @@ class TestCatalog:
 
     def test_follows_discovery(self) -> None:
         catalog = Catalog()
-        assert catalog.find([], "example.com", "Widget") is None
+        assert catalog.find([Resource(GADGETS, VERBS)], "example.com", "Widget") is None
         assert catalog.find([Resource(WIDGETS, VERBS)], "example.com", "Widget") is WIDGETS
