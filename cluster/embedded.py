@@ -9,6 +9,7 @@ a time. How a cluster comes up is in `understudy.cluster.startup`, what it consi
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -115,7 +116,14 @@ class EmbeddedCluster:
                 from understudy.cluster import kubeconfig  # yaml, which `status` and `logs` do without
 
                 kubeconfig.remove(Path(config.merged_into), self.name)
+        self._tidy()
         return True
+
+    def _tidy(self) -> None:
+        """Remove the folders above the cluster's, as far as nothing is left in them."""
+        with suppress(OSError):
+            for folder in (self.at.lock.parent, self.at.root):
+                folder.rmdir()
 
     def status(self) -> ClusterStatus:
         """Return what runs and what does not."""

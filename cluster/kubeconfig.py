@@ -10,7 +10,7 @@ import base64
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import yaml
 from understudy.cluster.errors import ClusterError
 from understudy.cluster.files import write_private
 
+_FRAME = ("apiVersion", "kind")
 _LISTS = ("clusters", "contexts", "users")
 _LOCK_WAIT = 3.0
 
@@ -86,7 +87,10 @@ def merge(path: Path, config: dict[str, Any], *, set_context: bool = False) -> N
 
 
 def remove(path: Path, cluster: str) -> None:
-    """Take our entries out of the file `path` again, and the current context if it is ours."""
+    """Take our entries out of the file `path` again, and the current context if it is ours.
+
+    A file that says nothing any more is removed, and its folder with it if nothing else is there.
+    """
     if not path.exists():
         return
     name = entry_name(cluster)
@@ -97,7 +101,17 @@ def remove(path: Path, cluster: str) -> None:
         _drop(tree, name)
         if _scalar(tree, "current-context") == name:
             tree.value = [pair for pair in tree.value if pair[0].value != "current-context"]
-        _write(path, tree)
+        if _says_nothing(tree) and not path.is_symlink():
+            path.unlink()
+        else:
+            _write(path, tree)
+    with suppress(OSError):
+        path.parent.rmdir()
+
+
+def _says_nothing(tree: yaml.MappingNode) -> bool:
+    """Whether all that is left is what every kubeconfig has: its kind, and empty lists."""
+    return all(key.value in _FRAME or node.value in ("", "null", "~", []) for key, node in tree.value)
 
 
 def _encoded(path: Path) -> str:

@@ -22,7 +22,6 @@ def locked(path: Path, say: Callable[[str], None], timeout: float = 120.0) -> It
 
     Raises `ClusterError` after `timeout` seconds.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = _acquire(path, say, time.monotonic() + timeout)
     try:
         os.ftruncate(descriptor, 0)
@@ -52,7 +51,11 @@ def _acquire(path: Path, say: Callable[[str], None], deadline: float) -> int:
 
 def _try(path: Path) -> int | None:
     """Return the descriptor of the locked file, or None if another holds it or has just removed it."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except FileNotFoundError:  # the last cluster's `down` took the folder away in between
+        return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if os.path.samestat(os.fstat(descriptor), path.stat()):

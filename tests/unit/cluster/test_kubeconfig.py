@@ -104,11 +104,11 @@ def test_where_there_is_none_ours_becomes_current(path: Path, empty: str) -> Non
 
 
 def test_removing_ours_leaves_no_context_that_points_nowhere(path: Path) -> None:
-    kubeconfig.merge(path, ours())
+    kubeconfig.merge(path, ours("other"))
+    kubeconfig.merge(path, ours(), set_context=True)
     kubeconfig.remove(path, "default")
-    left = yaml.safe_load(path.read_text())
-    assert "current-context" not in left
-    assert [left[kind] for kind in ("clusters", "contexts", "users")] == [[], [], []]
+    assert "current-context" not in yaml.safe_load(path.read_text())
+    assert [names(path, kind) for kind in ("clusters", "contexts", "users")] == [["understudy-other"]] * 3
 
 
 def test_merging_again_replaces(path: Path) -> None:
@@ -198,6 +198,7 @@ def test_a_rendered_kubeconfig_holds_everything_itself(tmp_path: Path) -> None:
     assert rendered["current-context"] == rendered["contexts"][0]["name"] == "understudy-x"
 
 
+_SILENT: tuple[Any, ...] = (None, "", [], {})
 _values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.dates() | st.floats(allow_nan=False),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
@@ -215,4 +216,22 @@ def test_whatever_else_is_in_the_file_survives_coming_and_going(
     before = yaml.safe_load(path.read_text())
     kubeconfig.merge(path, ours())
     kubeconfig.remove(path, "default")
-    assert yaml.safe_load(path.read_text()) == before
+    left = yaml.safe_load(path.read_text()) if path.exists() else {"clusters": [], "contexts": [], "users": []}
+    said = before if path.exists() else {key: value for key, value in before.items() if value not in _SILENT}
+    assert left == {**left, **said}
+
+
+def test_a_file_that_says_nothing_any_more_goes_and_its_folder_too(tmp_path: Path) -> None:
+    path = tmp_path / "home" / "config"
+    kubeconfig.merge(path, ours(), set_context=True)
+    kubeconfig.remove(path, "default")
+    assert not path.parent.exists()
+
+
+def test_a_folder_with_something_else_in_it_stays(tmp_path: Path) -> None:
+    path = tmp_path / "home" / "config"
+    kubeconfig.merge(path, ours())
+    (path.parent / "cache").mkdir()
+    kubeconfig.remove(path, "default")
+    assert not path.exists()
+    assert (path.parent / "cache").exists()
