@@ -234,6 +234,17 @@ class TestStreams:
         api.apply(configmap("a"))
         assert stream.lines == []
 
+    @pytest.mark.parametrize("ticks", range(4))
+    async def test_are_cancelled_even_while_a_line_comes_in(self, api: FakeApi, ticks: int) -> None:
+        stream = Stream(api.transport(), "")
+        await asyncio.sleep(1)
+        api.apply(configmap("a"))
+        for _ in range(ticks):
+            await asyncio.sleep(0)
+        stream.task.cancel()
+        await asyncio.wait({stream.task}, timeout=80)
+        assert stream.task.cancelled()
+
 
 @pytest.mark.parametrize("streamed", [True, False])
 @pytest.mark.parametrize("seed", range(5))
