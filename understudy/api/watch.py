@@ -186,8 +186,8 @@ class Watch(Generic[T]):
             await self._rest()
 
     def _line(self, line: bytes) -> None:
-        if self._attempt != self._serial:  # what a stream still had in hand when `restart` cut it
-            return
+        if self._attempt != self._serial:  # `restart` cut this stream, which still has a line in hand
+            raise Lost("a fresh list was asked for")
         self.last_heard = time.monotonic()
         if line.startswith(b'{"type":"BOOKMARK"'):
             self._bookmark(decoder(_BookmarkEvent).decode(line).object.metadata)
