@@ -16,11 +16,16 @@ from typing import Any, Protocol
 
 from understudy.api.client import Client
 from understudy.api.config import ConfigError, connect, load
+from understudy.api.transport import Lost
+from understudy.errors import ApiError, Unauthorized
 from understudy.loop.lease import Lease, LeaseLost
 from understudy.obs.health import HealthServer
 from understudy.obs.metrics import METRICS
 
 log = logging.getLogger(__name__)
+
+PATIENCE = 10.0
+"""Seconds an API server may take to answer at the start (WaitForAPIServer in cmd/kube-controller-manager/app)."""
 
 Pages = Mapping[str, Callable[[Mapping[str, str]], Any]]
 
@@ -61,10 +66,13 @@ Make = Callable[[Client, Callable[[], None]], Awaitable[Component]]
 
 
 async def run(options: Options, make: Make) -> int:
-    """Run a component until SIGTERM or SIGINT, or until its Lease is lost. Raises ConfigError, OSError."""
+    """Run a component until SIGTERM or SIGINT, or until its Lease is lost.
+
+    Raises ConfigError, OSError; Lost if nobody answers at first, Unauthorized if the credentials are refused then.
+    """
     connection = load(options.kubeconfig, options.context)
     client = Client(connect(connection, size=options.connections))
-    process = Process(options, _lease(options, client))
+    process = Process(options, _lease(options, client), lambda: reach(client))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, process.stop)
@@ -74,12 +82,38 @@ async def run(options: Options, make: Make) -> int:
         await client.close()
 
 
-class Process:
-    """One component's life. `stop` and `fenced` may be called at any time, `fenced` as often as one likes."""
+async def reach(client: Client) -> None:
+    """Return when the API server answers, whatever it says; raises Lost after PATIENCE, Unauthorized at once.
 
-    def __init__(self, options: Options, lease: Lease | None) -> None:
+    Later on nothing is given up: a server that has answered once will be back.
+    """
+    loop = asyncio.get_running_loop()
+    end = loop.time() + PATIENCE
+    while True:
+        try:
+            await client.call("GET", "/version")
+        except Lost as error:
+            if loop.time() >= end:
+                raise Lost(f"no API server answers within {PATIENCE:g} s: {error}") from None
+            await asyncio.sleep(1)
+        except ApiError as error:
+            if isinstance(error, Unauthorized):
+                raise
+            return
+        else:
+            return
+
+
+class Process:
+    """One component's life. `stop` and `fenced` may be called at any time, `fenced` as often as one likes.
+
+    `reach` returns when there is a server to work with.
+    """
+
+    def __init__(self, options: Options, lease: Lease | None, reach: Callable[[], Awaitable[None]]) -> None:
         self._options = options
         self._lease = lease
+        self._reach = reach
         self._asked = asyncio.Event()
         self._fenced = False
 
@@ -115,6 +149,7 @@ class Process:
 
     async def _work(self, component: Component) -> None:
         """Watch at once, lead when elected: a standby is warm, but lists anew before its first decision."""
+        await self._reach()
         await component.start()
         if self._lease is None:
             await _lead(component, relist=False)
