@@ -35,6 +35,11 @@ class Cache:
         held = self._held.get(uid)
         return None if held is None else held.node
 
+    def usage_of(self, uid: str) -> Usage | None:
+        """What the pod is counted with."""
+        held = self._held.get(uid)
+        return None if held is None else held.usage
+
     def assume(self, uid: str, usage: Usage, node: str) -> None:
         """It is decided that the pod goes to that node; it must not be counted yet."""
         assert uid not in self._held, "a pod is decided once"

@@ -66,9 +66,3 @@ class Weighted(NamedTuple):
 
     plugin: Score
     weight: int
-
-
-def normalized(raw: int, highest: int, *, reverse: bool) -> int:
-    """A raw score where `highest` is the highest of all feasible nodes (`DefaultNormalizeScore`)."""
-    scaled = MAX_SCORE * raw // highest if highest else 0
-    return MAX_SCORE - scaled if reverse else scaled

@@ -26,7 +26,7 @@ from understudy.scheduler.explain import Decision, History
 from understudy.scheduler.kinds import Node, Pod
 from understudy.scheduler.metrics import ALGORITHM_SECONDS, ERROR, SCHEDULED, UNSCHEDULABLE
 from understudy.scheduler.queue import Entry, Queue
-from understudy.scheduler.shape import Shapes, usage_of
+from understudy.scheduler.shape import Shapes, same_usage, usage_of
 from understudy.scheduler.status import ERROR as SCHEDULER_ERROR
 from understudy.scheduler.status import UNSCHEDULABLE as UNSCHEDULABLE_REASON
 from understudy.scheduler.status import Status
@@ -107,10 +107,11 @@ class Loop:
         self._changed(self.cache.drop(uid))
 
     def _bound(self, new: Pod, old: Pod | None) -> None:
-        if old is not None and old.spec == new.spec and _held_equal(old, new):
+        known = self.cache.usage_of(new.uid) if old is not None and same_usage(old, new) else None
+        if known is not None and old is not None and old.spec.nodeName:
             return
         self._leave_queue(new.uid)
-        self._changed(self.cache.place(new.uid, usage_of(new), new.spec.nodeName))
+        self._changed(self.cache.place(new.uid, known or usage_of(new), new.spec.nodeName))
 
     def _wanting(self, pod: Pod) -> None:
         if pod.deleting or pod.spec.schedulingGates:
@@ -255,12 +256,3 @@ class Loop:
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
-
-
-def _held_equal(old: Pod, new: Pod) -> bool:
-    """Whether both have the same resources by their containers' statuses (a resize changes them)."""
-    return (
-        old.status.containerStatuses == new.status.containerStatuses
-        and old.status.initContainerStatuses == new.status.initContainerStatuses
-        and old.status.conditions == new.status.conditions
-    )

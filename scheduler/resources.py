@@ -6,6 +6,7 @@ pkg/scheduler/framework/types.go.
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from understudy.scheduler.kinds import Container, ContainerStatus, Pod, PodSpec
 from understudy.values import conditions, quantity
@@ -22,6 +23,9 @@ LIMIT = 2**52
 DEFAULTS: Mapping[str, int] = {CPU: 100, MEMORY: 200 * 1024 * 1024}
 """What a container that asks for nothing counts for when nodes are scored (pkg/scheduler/util/pod_resources.go)."""
 
+RESIZE = "PodResizePending"
+"""The condition that says whether a resize that was asked for will ever be."""
+
 _HUGE_PAGES = "hugepages-"
 _VOLUMES = "attachable-volumes-"
 
@@ -36,28 +40,23 @@ def scored_requests(pod: Pod, requests: Mapping[str, int]) -> tuple[int, int]:
 
     `requests` are those of `pod_requests`. With pod-level requests only what they leave open is filled in.
     """
-    missing = DEFAULTS
+    missing: Mapping[str, int] = DEFAULTS
     if _pod_level(pod.spec):
         missing = {name: amount for name, amount in DEFAULTS.items() if name not in requests}
-    scored = _requests(pod, missing) if missing else requests
+    every = (*pod.spec.containers, *pod.spec.initContainers)
+    complete = all(name in container.resources.requests for container in every for name in missing)
+    scored = requests if complete else _requests(pod, missing)
     return scored.get(CPU, 0), scored.get(MEMORY, 0)
 
 
-def amounts(quantities: Mapping[str, str], limit: int = LIMIT + 1) -> Amounts:
-    """Quantities as whole numbers; what cannot be read counts as none (the API server lets none of it pass)."""
-    found: Amounts = {}
-    for name, text in quantities.items():
-        try:
-            number = quantity.milli(text) if name == CPU else quantity.value(text)
-        except ValueError:
-            continue
-        found[name] = min(max(number, 0), limit)
-    return found
+def amounts(quantities: Mapping[str, str]) -> Amounts:
+    """Quantities as whole numbers, never above `LIMIT` + 1."""
+    return {name: _amount(name, text) for name, text in quantities.items()}
 
 
 def allocatable(quantities: Mapping[str, str]) -> Amounts:
-    """What a node offers. A request above the limit fits nowhere, so the node's limit is one lower."""
-    return {name: amount for name, amount in amounts(quantities, LIMIT).items() if is_counted(name)}
+    """What a node offers. A request above `LIMIT` fits nowhere, so what is offered ends there."""
+    return {name: min(amount, LIMIT) for name, amount in amounts(quantities).items() if is_counted(name)}
 
 
 def is_counted(name: str) -> bool:
@@ -65,6 +64,16 @@ def is_counted(name: str) -> bool:
     if name in (CPU, MEMORY, EPHEMERAL, PODS):
         return True
     return name.startswith((_HUGE_PAGES, _VOLUMES)) or "/" in name
+
+
+@lru_cache(maxsize=16384)
+def _amount(name: str, text: str) -> int:
+    """One quantity; what cannot be read counts as none (the API server lets none of it pass)."""
+    try:
+        number = quantity.milli(text) if name == CPU else quantity.value(text)
+    except ValueError:
+        return 0
+    return min(max(number, 0), LIMIT + 1)
 
 
 def _requests(pod: Pod, missing: Mapping[str, int]) -> Amounts:
@@ -121,7 +130,7 @@ def _statuses(pod: Pod) -> dict[str, ContainerStatus]:
 
 
 def _is_infeasible(pod: Pod) -> bool:
-    found = conditions.find(pod.status.conditions, "PodResizePending")
+    found = conditions.find(pod.status.conditions, RESIZE)
     return found is not None and found.reason == "Infeasible"
 
 

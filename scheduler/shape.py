@@ -12,8 +12,8 @@ import msgspec
 
 from understudy.kinds.meta import Key
 from understudy.scheduler.kinds import NodeAffinity, NodeTerms, Pod, PreferredTerm, Toleration
-from understudy.scheduler.resources import pod_requests, scored_requests
-from understudy.values import node_selector
+from understudy.scheduler.resources import RESIZE, pod_requests, scored_requests
+from understudy.values import conditions, node_selector
 from understudy.values.node_selector import NodeSelector, Term
 
 NAME_FIELD = "metadata.name"
@@ -137,6 +137,20 @@ def usage_of(pod: Pod) -> Usage:
     requests = pod_requests(pod)
     asked = sorted((name, amount) for name, amount in requests.items() if amount)
     return Usage(tuple(asked), scored_requests(pod, requests), host_ports(pod))
+
+
+def same_usage(old: Pod, new: Pod) -> bool:
+    """Whether `usage_of` must answer the same for both: a cheap look that saves the sum."""
+    before, after = old.spec, new.spec
+    return (
+        before.containers == after.containers
+        and before.initContainers == after.initContainers
+        and before.resources == after.resources
+        and before.overhead == after.overhead
+        and old.status.containerStatuses == new.status.containerStatuses
+        and old.status.initContainerStatuses == new.status.initContainerStatuses
+        and conditions.find(old.status.conditions, RESIZE) == conditions.find(new.status.conditions, RESIZE)
+    )
 
 
 def _wish(pod: Pod) -> _Wish:

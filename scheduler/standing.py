@@ -147,7 +147,7 @@ def _scores(shape: Shape) -> list[Weighted]:
 
 
 def _normalize(raw: Totals, highest: int, plugin: Score) -> Totals | int:
-    """As `framework.normalized`; one number for all if all are equal."""
+    """Scores relative to the highest (`DefaultNormalizeScore`); one number for all if that is 0."""
     if highest == 0:
         return MAX_SCORE if plugin.REVERSED else 0
     scaled: Totals = MAX_SCORE * raw // highest
