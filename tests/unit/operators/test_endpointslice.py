@@ -57,7 +57,7 @@ def refuse(error: ApiError, refused: type[Step], steps: list[Step]) -> Callable[
 
 def test_a_new_slice() -> None:
     web = service(labels={"team": "blue"}, uid="uid-7")
-    create = only(decided(web, seen(web, pods=[backend(1)], nodes=ZONES)), Create)
+    create = only(decided(web, seen(web, pods=[backend(1, since=LATER)], nodes=ZONES)), Create)
     assert (create.kind, create.namespace) == (ENDPOINT_SLICES, "default")
     assert create.body == {
         "apiVersion": "discovery.k8s.io/v1",
@@ -114,6 +114,15 @@ def test_a_change_without_a_date_removes_the_old_one() -> None:
     (held,) = slices_in(view)
     assert LAST_CHANGE not in held.metadata.annotations
     assert shown(view)["10.1.0.2"] == (False, True, True)
+
+
+def test_a_change_is_dated_by_what_changed_also_where_unready_ones_count() -> None:
+    web = service(spec={"publishNotReadyAddresses": True})
+    view = seen(web, pods=[backend(1, ready=False), backend(2)])
+    decided(web, view)
+    put(view, backend(2, ready=False, since=LATER))
+    decided(web, view)
+    assert slices_in(view)[0].metadata.annotations == {LAST_CHANGE: LATER}
 
 
 def test_a_new_slice_without_a_date_has_no_annotation() -> None:
@@ -215,9 +224,10 @@ def test_slices_on_their_way_out() -> None:
 
 def test_slices_of_a_former_service_are_deleted_and_not_recycled() -> None:
     web = service(uid="uid-new")
-    view = seen(web, pods=[backend(1)], slices=[slice_of(web, [], owner=service(uid="uid-old"))])
+    view = seen(web, pods=[backend(1, since=LATER)], slices=[slice_of(web, [], owner=service(uid="uid-old"))])
     steps = writes(decided(web, view))
     assert [type(step) for step in steps] == [Create, Delete]
+    assert only(steps, Create).body["metadata"]["annotations"] == {LAST_CHANGE: EARLIER}
     assert sizes(view) == [1]
 
 
