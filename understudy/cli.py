@@ -212,13 +212,15 @@ def completion(shell: str) -> None:
 
 
 def _exit(work: Callable[[], int]) -> None:
-    """End with the exit code of `work`; what a user can mend is one line on stderr and exit code 2."""
+    """End with the exit code of `work`; what a user can mend is one line on stderr and exit code 1 or 2."""
     from understudy.api.config import ConfigError
     from understudy.api.transport import Lost
     from understudy.errors import ApiError
 
     try:
-        sys.exit(work())
+        with cluster_cli.readable_errors():
+            code = work()
+        sys.exit(code)
     except (ConfigError, UnknownController, ApiError, Lost, OSError) as error:
         click.echo(f"understudy: {error}", err=True)
         sys.exit(2)
