@@ -325,7 +325,7 @@ MORE: dict[str, dict[str, Any]] = {
 }
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.dictionaries(st.integers(1, 150), STATES, max_size=30), FAMILIES, st.booleans())
 def test_endpoints_say_what_the_slices_of_the_first_family_say(
     states: dict[int, str], families: list[str], publish: bool

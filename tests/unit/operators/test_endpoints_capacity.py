@@ -1,7 +1,7 @@
 """Cutting subsets down to a thousand addresses: upstream's table, and what must hold for any."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from understudy.kinds.core import EndpointAddress, EndpointPort, EndpointSubset
@@ -41,6 +41,7 @@ def test_upstreams_table(
     assert was_cut is cut
 
 
+@settings(deadline=None)
 @given(SIZES)
 def test_as_much_as_fits_and_no_empty_subset(drawn: list[tuple[int, int]]) -> None:
     before = subsets([ready for ready, _ in drawn], [unready for _, unready in drawn])

@@ -393,7 +393,7 @@ def expected(view: View, web: Service, family: str) -> set[str]:
     return {each for each in every if (":" in each) == (family == "IPv6") and family in web.spec.ipFamilies}
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(MOVES, max_size=4), FAMILIES)
 def test_after_every_change_the_right_addresses_are_shown_and_nothing_is_left_to_do(
     rounds: list[list[tuple[int, str]]], families: list[str]

@@ -5,7 +5,7 @@ from math import ceil
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.operators.services import backends, service, slice_of
@@ -224,6 +224,7 @@ def _ports(ports: Sequence[Any]) -> list[dict[str, Any]]:
     return [{"name": port.name, "protocol": port.protocol, "port": port.port} for port in ports]
 
 
+@settings(deadline=None)
 @given(SLICES, PODS)
 def test_exactly_the_wanted_endpoints_are_shown_and_then_nothing_changes(
     drawn: list[tuple[list[int], bool]], pods: dict[int, bool]
@@ -238,6 +239,7 @@ def test_exactly_the_wanted_endpoints_are_shown_and_then_nothing_changes(
     assert counts(pack(result, backing, capacity=CAPACITY)) == (0, 0, 0)
 
 
+@settings(deadline=None)
 @given(SLICES, PODS)
 def test_no_written_slice_is_overfull(drawn: list[tuple[list[int], bool]], pods: dict[int, bool]) -> None:
     held = slices_from(drawn)
@@ -247,6 +249,7 @@ def test_no_written_slice_is_overfull(drawn: list[tuple[list[int], bool]], pods:
         assert len(draft.endpoints) <= max(CAPACITY, already)
 
 
+@settings(deadline=None)
 @given(SLICES, PODS)
 def test_what_stands_in_a_slice_stays_in_it(drawn: list[tuple[list[int], bool]], pods: dict[int, bool]) -> None:
     held, backing = slices_from(drawn), pods_from(pods)
@@ -256,6 +259,7 @@ def test_what_stands_in_a_slice_stays_in_it(drawn: list[tuple[list[int], bool]],
             assert then[key][0] in names
 
 
+@settings(deadline=None)
 @given(SLICES, PODS)
 def test_at_most_one_slice_that_needs_no_change_gets_the_rest(
     drawn: list[tuple[list[int], bool]], pods: dict[int, bool]
@@ -272,6 +276,7 @@ def test_at_most_one_slice_that_needs_no_change_gets_the_rest(
     assert len(touched & alright) <= 1
 
 
+@settings(deadline=None)
 @given(SLICES, PODS)
 def test_new_slices_only_for_what_fits_nowhere(drawn: list[tuple[list[int], bool]], pods: dict[int, bool]) -> None:
     held, backing = slices_from(drawn), pods_from(pods)

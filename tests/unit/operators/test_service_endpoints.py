@@ -4,7 +4,7 @@ import ipaddress
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.operators.services import backend, service
@@ -63,6 +63,7 @@ def test_addresses_by_family_in_their_normal_spelling(told: list[str], v4: list[
     assert addresses(pod, "IPv6") == v6
 
 
+@settings(deadline=None)
 @given(st.ip_addresses())
 def test_a_normal_address_stays_as_it_is(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
     text = str(address)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.operators.decisions import make
@@ -31,6 +31,7 @@ def naive(web: Service, pod: Pod) -> bool:
     return all(pod.metadata.labels.get(name) == value for name, value in wanted.items())
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(NAMESPACES, st.none() | LABELS), max_size=6),
     st.lists(st.tuples(NAMESPACES, LABELS, LABELS), max_size=8),
