@@ -11,10 +11,12 @@ from typing import Any
 from understudy.kinds.core import Pod, Template
 from understudy.kinds.kind import Kind
 from understudy.kinds.meta import Condition, Obj
+from understudy.state.store import Index
 from understudy.values import owner as owners
 from understudy.values import timestamp
 
 TERMINAL = ("Succeeded", "Failed")
+BY_NODE: Index[Pod] = Index("node", lambda pod: (pod.spec.nodeName,) if pod.spec.nodeName else ())
 
 
 def is_terminal(pod: Pod) -> bool:

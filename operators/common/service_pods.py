@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from understudy.kinds.core import NODES, PODS, SERVICES, Node, Pod, Service
 from understudy.kinds.meta import Key
 from understudy.loop.controller import On
-from understudy.operators.common.pods import is_ready
+from understudy.operators.common.pods import BY_NODE, is_ready
 from understudy.operators.common.service_endpoints import ZONE, has_endpoint
 from understudy.state.store import Index
 from understudy.state.view import View
@@ -89,7 +89,6 @@ def _one_of_selector(service: Service) -> tuple[str, ...]:
 
 BY_LABEL: Index[Pod] = Index("label", _own_labels)
 BY_SELECTOR: Index[Service] = Index("one label of the selector", _one_of_selector)
-BY_NODE: Index[Pod] = Index("node of a pod", lambda pod: (pod.spec.nodeName,) if pod.spec.nodeName else ())
 
 ON_PODS = On(PODS, services_of, endpoint_changed)
 """A Pod wakes its Services, those of its old labels too, when something changed that an endpoint shows."""

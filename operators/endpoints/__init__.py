@@ -24,6 +24,8 @@ from understudy.state.view import View
 
 MANAGED_BY = "endpoints.kubernetes.io/managed-by"
 MANAGER = "endpoint-controller"
+LEADER = "control-plane.alpha.kubernetes.io/leader"
+"""On Endpoints that are no Service's but somebody's lock, as leader election used to be done."""
 
 
 def _same_key(endpoints: Endpoints, _: View) -> Iterable[Key]:
@@ -35,9 +37,9 @@ def _deleted(new: Endpoints | None, _: Endpoints | None) -> bool:
 
 
 def gone(key: Key, view: View, _: datetime) -> Decision:
-    """The Service is gone, and its Endpoints with it; nobody else would delete them."""
+    """The Service is gone, and its Endpoints with it; nobody else would delete them. Old locks are left alone."""
     held = view.get(ENDPOINTS, *key)
-    if held is not None:
+    if held is not None and LEADER not in held.metadata.annotations:
         yield Delete(ENDPOINTS, held, why="their Service is gone")
 
 
@@ -49,6 +51,7 @@ def gone(key: Key, view: View, _: datetime) -> Decision:
     source="endpoint-controller",
     upstream="pkg/controller/endpoint",
     gone=gone,
+    seeds=(ENDPOINTS,),
 )
 def decide(service: Service, view: View, _: datetime) -> Decision:
     """The Endpoints of a Service with a selector show the Pods it matches."""

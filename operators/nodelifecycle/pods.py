@@ -10,12 +10,10 @@ from typing import Any
 
 from understudy.errors import NotFound
 from understudy.kinds.core import PODS, Node, Pod
+from understudy.operators.common.pods import BY_NODE
 from understudy.plan.steps import Decision, Event, Patch
-from understudy.state.store import Index
 from understudy.state.view import View
 from understudy.values import conditions, timestamp
-
-BY_NODE: Index[Pod] = Index("node", lambda pod: (pod.spec.nodeName,) if pod.spec.nodeName else ())
 
 
 def mark(node: Node, view: View, now: datetime) -> Decision:

@@ -67,8 +67,9 @@ class Runner:
             return  # its stores are handed to `track`
         store = self._view.store(self.controller.kind)
         store.hooks.append(self._guarded(store.kind, self._own_changed))
-        for key in list(store.keys()):
-            self.queue.add(key)
+        for kind in (self.controller.kind, *self.controller.seeds):
+            for key in list(self._view.store(kind).keys()):
+                self.queue.add(key)
 
     def track(self, store: Store[Any]) -> None:
         """Let the tracker take in everything `store` holds and every change of it from now on; once a store."""
