@@ -15,11 +15,13 @@ from understudy.api.transport import MAX_HEAD, USER_AGENT
 
 _STATUS = re.compile(rb"HTTP/1\.([01]) ([1-5]\d\d)(?= |\Z|\r)")
 _HEADERS = re.compile(rb"\r\n(content-length|transfer-encoding|connection|retry-after):[ \t]*([^\r\n]*)", re.IGNORECASE)
+_CHUNK = re.compile(rb"([0-9a-fA-F]{1,15})\r\n")
 _SIZE = re.compile(rb"([0-9a-fA-F]{1,15})[ \t]*(?:;.*)?", re.DOTALL)
 _NUMBER = re.compile(rb"\d{1,15}")
 _TARGET = re.compile(r"/[!-~]*")
 _START = b"HTTP/1."
 _HEAD_END = b"\r\n\r\n"
+_LAST_CHUNK = b"0\r\n\r\n"
 _BODILESS = (204, 304)
 
 
@@ -185,6 +187,10 @@ class Reader:
         return self._chunked(data, at)
 
     def _chunked(self, data: bytes, at: int) -> bool:
+        if self._part is _Part.SIZE and not self._buffer:
+            at = self._whole_chunks(data, at)
+            if data.startswith(_LAST_CHUNK, at):
+                return self._end(data, at + len(_LAST_CHUNK))
         size = len(data)
         while at < size:
             if self._part is _Part.CHUNK:
@@ -200,6 +206,17 @@ class Reader:
             if self._line(bytes(self._buffer + line) if self._buffer else line):
                 return self._end(data, at)
         return False
+
+    def _whole_chunks(self, data: bytes, at: int) -> int:
+        """Take the chunks that lie in `data` whole, as nearly all do; returns where the first other one begins."""
+        while (head := _CHUNK.match(data, at)) is not None:
+            start = head.end()
+            end = start + int(head[1], 16)
+            if end == start or not data.startswith(b"\r\n", end):
+                break
+            self._keep(data[start:end])
+            at = end + 2
+        return at
 
     def _keep_line(self, data: bytes) -> None:
         self._buffer += data
