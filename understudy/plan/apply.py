@@ -244,8 +244,9 @@ class Applier:
         obj = step.obj
         try:
             answer = await self._send_delete(step.kind.path(obj.namespace, obj.name), _delete_options(step))
-        except NotFound:
-            self._removed(step.kind, obj)
+        except NotFound as error:
+            if error.details:  # it is the object that is not there, and not the whole resource
+                self._removed(step.kind, obj)
         except Conflict as error:
             if "UID" not in error.message:  # its revision moved on: the caller looks again
                 raise

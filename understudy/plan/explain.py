@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from understudy.kinds.kind import Kind
 from understudy.kinds.meta import Key
 from understudy.plan.steps import (
     Create,
@@ -126,19 +127,23 @@ def _verb(step: Step) -> str:
 
 def _target(step: Step) -> str:
     match step:
-        case Create(kind, _, body):
+        case Create(kind, _, body, _, subresource, parent):
             metadata = body.get("metadata") or {}
-            name = metadata.get("name") or f"{metadata.get('generateName', '')}*"
-            return f"{kind.kind} {step.name or name}"
+            name = parent or metadata.get("name") or f"{metadata.get('generateName', '')}*"
+            return _named(kind, name, subresource)
         case Patch(kind, obj, _, _, subresource):
-            return f"{kind.kind} {obj.name}{'/' + subresource if subresource else ''}"
-        case Replace(kind, body):
-            return f"{kind.kind} {body['metadata']['name']}"
+            return _named(kind, obj.name, subresource)
+        case Replace(kind, body, _, subresource):
+            return _named(kind, body["metadata"]["name"], subresource)
         case Delete(kind, obj):
-            return f"{kind.kind} {obj.name}"
+            return _named(kind, obj.name)
         case Get(kind, _, name):
-            return f"{kind.kind} {name}"
+            return _named(kind, name)
         case DeleteCollection(kind, namespace) | List(kind, namespace):
             return f"{kind.plural} in {namespace}"
         case _:
             return ""
+
+
+def _named(kind: Kind[Any], name: str, subresource: str = "") -> str:
+    return f"{kind.kind} {name}/{subresource}" if subresource else f"{kind.kind} {name}"
