@@ -66,9 +66,10 @@ class Controller:
     """`name` is upstream's (`kube-controller-manager --controllers`); `source` is the component in its Events.
 
     `gone` decides about keys whose object is not there; `when(new, old)` filters its own kind's changes; `observes`
-    names what is dated when it changes (`View.changed_at`); `discovers` asks for `View.resources`; objects of `seeds`
-    are looked after at the start too, by their own keys (what is left of owners that went while nobody watched); with a `tracker`
-    keys and objects are its own and every resource the server can delete is watched, metadata only.
+    names what is dated when it changes (`View.changed_at`); `discovers` asks for `View.resources`; the objects of
+    `seeds` are looked after at the start too, by their own keys: what is left of owners that went while nobody
+    watched. With a `tracker` keys and objects are its own and every resource the server can delete is watched,
+    metadata only.
     """
 
     name: str
