@@ -13,10 +13,15 @@ from understudy.testing.cluster import Cluster
 HERE = Path(__file__).parent
 
 
+@pytest.fixture(autouse=True, scope="session")
+def crd(understudy_cluster: Cluster) -> None:
+    """The cluster knows what a Website is."""
+    understudy_cluster.apply(HERE / "crd.yaml")
+
+
 @pytest.fixture
 def namespace(understudy_cluster: Cluster, understudy_namespace: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A namespace in which the operator is at work."""
-    understudy_cluster.apply(HERE / "crd.yaml")
     monkeypatch.setenv("KUBECONFIG", str(understudy_cluster.kubeconfig))
     monkeypatch.syspath_prepend(HERE)
     with KopfRunner(["run", "-m", "website", "--namespace", understudy_namespace], timeout=20):
@@ -68,11 +73,11 @@ def test_a_deleted_website_leaves_nothing(understudy_cluster: Cluster, namespace
     understudy_cluster.apply(website("blog", replicas=1), namespace)
     understudy_cluster.wait_for("deployment/blog", "exists", namespace)
     understudy_cluster.kubectl("delete", "website", "blog", "--namespace", namespace)
-    # As upstream's, the garbage collector may need half a minute until it knows a new kind.
+    # The garbage collector looks for new kinds twice a minute.
     understudy_cluster.wait_for("deployment/blog", "deleted", namespace, timeout=90)
     understudy_cluster.wait_for("service/blog", "deleted", namespace)
 
 
-def test_less_than_nothing_is_refused(understudy_cluster: Cluster, namespace: str) -> None:
+def test_less_than_nothing_is_refused(understudy_cluster: Cluster, understudy_namespace: str) -> None:
     with pytest.raises(ClusterError, match="replicas"):
-        understudy_cluster.apply(website("blog", replicas=-1), namespace)
+        understudy_cluster.apply(website("blog", replicas=-1), understudy_namespace)
