@@ -61,9 +61,9 @@ class Manager:
         self.watches: dict[str, Watch[Any]] = {}
         self.view = View(self.stores)
         self.view.settings = settings or {}
-        self.events = Recorder(client, clock=clock)
         self._clock = clock
         self._rng = rng or random.Random()
+        self.events = Recorder(client, clock=clock, rng=self._rng)
         applier = Applier(client, self.stores, self.events, self._rng)
         self.runners = [
             Runner(controller, self.view, applier, self.journal, clock, self._rng, on_fenced)

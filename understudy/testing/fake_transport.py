@@ -40,7 +40,7 @@ class FakeTransport:
         self.name = name
         self.faults = faults
         self._api = api
-        self._watchers: set[Watcher] = set()
+        self._watchers: dict[Watcher, None] = {}  # not a set: they end in one order in every run
         self._closed = False
 
     async def request(
@@ -133,11 +133,11 @@ class FakeTransport:
     # Streams
 
     async def _follow(self, watcher: Watcher, path: str, on_line: Callable[[bytes], None], idle: float) -> Answer:
-        self._watchers.add(watcher)
+        self._watchers[watcher] = None
         try:
             return await self._deliver(watcher, path, on_line, idle)
         finally:
-            self._watchers.discard(watcher)
+            self._watchers.pop(watcher, None)
             watcher.end()
 
     async def _deliver(self, watcher: Watcher, path: str, on_line: Callable[[bytes], None], idle: float) -> Answer:
