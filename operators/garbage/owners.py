@@ -19,8 +19,8 @@ from understudy.operators.garbage.watched import SYNC_POLL
 from understudy.plan.steps import Event, Get, Requeue, Step
 from understudy.state.view import View
 
-LOOK_AGAIN = 30.0
-"""Seconds: discovery is read anew that often, so nothing new can be known earlier."""
+LOOK_AGAIN = 5.0
+"""Seconds: discovery is read anew within that time of a change of what is served."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,10 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
+from weakref import WeakSet
 
 from msgspec import MsgspecError
 
@@ -32,6 +34,10 @@ from understudy.state.view import View
 log = logging.getLogger(__name__)
 
 REDISCOVER = 30.0
+PUBLISHED = (1.0, 3.0)
+"""Seconds after a change of what is served at which discovery is read: the server takes a moment to publish it."""
+SERVED_BY = frozenset({"customresourcedefinitions.apiextensions.k8s.io", "apiservices.apiregistration.k8s.io"})
+"""Kinds whose objects decide what is served at all."""
 TRACKED_VERBS = frozenset({"list", "watch", "delete"})
 UNTRACKED = frozenset({"events", "events.events.k8s.io"})
 """Kinds nobody owns through and that would cost the most (garbagecollector.go, DefaultIgnoredResources)."""
@@ -69,6 +75,8 @@ class Manager:
             Runner(controller, self.view, applier, self.journal, clock, self._rng, on_fenced)
             for controller in controllers
         ]
+        self._served_anew = asyncio.Event()
+        self._heard: WeakSet[Store[Any]] = WeakSet()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._declared = _declared(controllers)
 
@@ -178,9 +186,16 @@ class Manager:
         self._spawn("discovery", self._rediscover())
 
     async def _rediscover(self) -> None:
+        """Every half minute, and soon after a CustomResourceDefinition or an APIService changed."""
         while True:
-            await asyncio.sleep(REDISCOVER * self._rng.uniform(0.9, 1.1))
-            await self._discover()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(REDISCOVER * self._rng.uniform(0.9, 1.1)):
+                    await self._served_anew.wait()
+            pauses = PUBLISHED if self._served_anew.is_set() else (0.0,)
+            self._served_anew.clear()
+            for pause in pauses:
+                await asyncio.sleep(pause)
+                await self._discover()
 
     async def _discover(self) -> bool:
         """Learn what is served and track it; an aggregated group that does not answer keeps what is known of it."""
@@ -205,8 +220,16 @@ class Manager:
         for resource in served.values():
             if resource.verbs >= TRACKED_VERBS and resource.kind.id not in UNTRACKED:
                 self._watch(resource.kind)
+                self._listen(resource.kind)
                 for runner in trackers:
                     runner.track(self.stores[resource.kind.id])
+
+    def _listen(self, kind: Kind[Any]) -> None:
+        """Hear of changes of what decides about what is served; once a store."""
+        store = self.stores[kind.id]
+        if kind.id in SERVED_BY and store not in self._heard:
+            self._heard.add(store)
+            store.hooks.append(lambda *_: self._served_anew.set())
 
 
 def _declared(controllers: Iterable[Controller]) -> dict[str, Kind[Any]]:
