@@ -6,10 +6,12 @@ travel over an `api.transport.Transport`.
 
 import asyncio
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
+from prometheus_client import Counter
 
 from understudy.api.transport import Answer, Transport
 from understudy.errors import ApiError, TooManyRequests, api_error
@@ -48,6 +50,12 @@ def decoder(of: type[T]) -> "msgspec.json.Decoder[T]":
     return found
 
 
+@cache
+def _counter(method: str, status: int) -> Counter:
+    """The metric of such answers: finding it costs more than counting."""
+    return REQUESTS.labels(method, str(status))
+
+
 def error_of(answer: Answer) -> ApiError:
     """The exception for an answer of 400 and above, whatever its body holds."""
     try:
@@ -76,7 +84,7 @@ class Client:
         data = None if body is None else _encode(body)
         for attempt in range(ATTEMPTS):
             answer = await self.transport.request(method, path, data, content_type=content_type, accept=accept)
-            REQUESTS.labels(method, str(answer.status)).inc()
+            _counter(method, answer.status).inc()
             if answer.status < 400:
                 return answer.body
             error = error_of(answer)

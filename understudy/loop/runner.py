@@ -98,7 +98,7 @@ class Runner:
 
     def _waker(self, on: On) -> Hook:
         """The hook that turns a change of another kind into keys of ours, from its new and its old state."""
-        view, add, keys_of, when = self._view, self.queue.add, on.keys, on.when
+        view, add, keys_of, when = self._view, self._adder(), on.keys, on.when
 
         def wake(new: Obj | None, old: Obj | None) -> None:
             if when is not None and not when(new, old):
@@ -108,6 +108,18 @@ class Runner:
                     add(key)
 
         return wake
+
+    def _adder(self) -> Callable[[Key], None]:
+        """Asks for a decision; where nothing is decided about the absent, only about what is there."""
+        if self._tracker is not None or self.controller.gone is not None:
+            return self.queue.add
+        add, store = self.queue.add, self._view.store(self.controller.kind)
+
+        def add_present(key: Key) -> None:
+            if key in store:
+                add(key)
+
+        return add_present
 
     def _guarded(self, kind: Kind[Any], hook: Hook) -> Hook:
         """What a controller says about a change may be wrong; the watch and the other controllers go on."""

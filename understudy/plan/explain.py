@@ -28,6 +28,15 @@ from understudy.plan.steps import (
 KEPT = 5_000
 RECENT = 500
 STEPS_KEPT = 40
+_VERBS = {
+    Create: "create",
+    Patch: "patch",
+    Replace: "replace",
+    Delete: "delete",
+    DeleteCollection: "delete all",
+    Get: "get",
+    List: "list",
+}
 
 
 @dataclass(slots=True)
@@ -110,19 +119,7 @@ def describe(step: Step) -> str:
         case Requeue(after, why):
             return f"look again in {after:g}s: {why}"
         case _:
-            return f"{_verb(step)} {_target(step)}: {step.why}"
-
-
-def _verb(step: Step) -> str:
-    return {
-        Create: "create",
-        Patch: "patch",
-        Replace: "replace",
-        Delete: "delete",
-        DeleteCollection: "delete all",
-        Get: "get",
-        List: "list",
-    }[type(step)]
+            return f"{_VERBS[type(step)]} {_target(step)}: {step.why}"
 
 
 def _target(step: Step) -> str:

@@ -119,11 +119,37 @@ class TestWaking:
         api, ran = server(), list[str]()
         foreign = owned_by("a")
         foreign["ownerReferences"][0]["apiVersion"] = "other.io/v1"
-        async with leading(api, made(names(ran), watches=(owned(PARTS, WIDGETS),))) as boss:
+        api.apply(widget("a"))
+        async with leading(api, made(names(ran), watches=(owned(PARTS, WIDGETS),))):
+            await asyncio.sleep(1)
+            ran.clear()
             api.apply(widget("part", PARTS, **foreign))
             api.apply(widget("free", PARTS))
             await asyncio.sleep(1)
+        assert ran == []
+
+    async def test_an_owner_that_is_not_there_is_decided_about_when_it_comes(self) -> None:
+        """Thousands of orphaned dependents must not cost thousands of decisions that do nothing."""
+        api, ran = server(), list[str]()
+        async with leading(api, made(names(ran), watches=(owned(PARTS, WIDGETS),))) as boss:
+            api.apply(widget("part", PARTS, **owned_by("a")))
+            await asyncio.sleep(1)
             assert boss.journal.about(Key("default", "a"), ["test-controller"]) == []
+            api.apply(widget("a"))
+            await asyncio.sleep(1)
+        assert ran == ["a"]
+
+    async def test_unless_the_controller_cares_for_what_is_gone(self) -> None:
+        api, gone = server(), list[Key]()
+
+        def bury(key: Key, view: View, now: datetime) -> Decision:
+            gone.append(key)
+            yield from ()
+
+        async with leading(api, made(gone=bury, watches=(owned(PARTS, WIDGETS),))):
+            api.apply(widget("part", PARTS, **owned_by("a")))
+            await asyncio.sleep(1)
+        assert gone == [Key("default", "a")]
 
     async def test_a_controller_that_cannot_say_whom_a_change_wakes_stops_nobody(
         self, caplog: pytest.LogCaptureFixture
