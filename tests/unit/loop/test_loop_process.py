@@ -258,7 +258,7 @@ async def test_who_takes_over_sees_what_the_old_leader_did_last() -> None:
 
 
 @VIRTUAL_TIME
-async def test_nothing_begins_before_there_is_a_server(self) -> None:
+async def test_nothing_begins_before_there_is_a_server() -> None:
     actor = Actor()
     process = Process(Options(), None, asyncio.Event().wait)  # type: ignore[arg-type]
     task = asyncio.ensure_future(process.run(actor))
