@@ -7,7 +7,7 @@ pkg/scheduler/schedule_one.go.
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -30,10 +30,11 @@ class Placement:
     equals: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Remembered:
     standing: Standing
-    failed: dict[tuple[tuple[int, int], bool], Diagnosis] = field(default_factory=dict)
+    diagnosed: tuple[tuple[int, int], bool] | None = None
+    diagnosis: Diagnosis | None = None
 
 
 class Cycle:
@@ -90,10 +91,9 @@ class Cycle:
 
     def _diagnose(self, known: _Remembered, shape: Shape, may_preempt: bool) -> Diagnosis:
         """Ten thousand pods of one shape that fit nowhere are told why by one look at the nodes."""
-        key = (known.standing.seen, may_preempt)
-        found = known.failed.get(key)
-        if found is None:
-            known.failed.clear()
+        state = (known.standing.seen, may_preempt)
+        if known.diagnosis is None or known.diagnosed != state:
             rows = np.flatnonzero(self._columns.real)
-            found = known.failed[key] = diagnosis.diagnose(shape, self._columns, rows, may_preempt=may_preempt)
-        return found
+            known.diagnosis = diagnosis.diagnose(shape, self._columns, rows, may_preempt=may_preempt)
+            known.diagnosed = state
+        return known.diagnosis

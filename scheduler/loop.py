@@ -40,6 +40,8 @@ BREATH = 16
 REST = 4.0
 """Asking the parked shapes pauses for this many times what it took."""
 FLUSH_EVERY = 30.0
+TICK = 0.001
+"""The shortest wait for a moment: an event loop's timers may ring a hair before their time."""
 FINISHED = ("Succeeded", "Failed")
 
 
@@ -252,7 +254,7 @@ class Loop:
         due = [self._flush_at, self.queue.next_due()]
         if self._dirty:
             due.append(self._sweep_at)
-        return max(0.0, min(at for at in due if at is not None) - now)
+        return max(TICK, min(at for at in due if at is not None) - now)
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()

@@ -71,6 +71,16 @@ def test_nodes_that_others_could_leave_have_no_victims() -> None:
     )
 
 
+def test_a_pod_as_big_as_the_node_could_have_it_to_itself() -> None:
+    columns = Columns()
+    columns.set_node(node(cpu="4"))
+    columns.add(shape(container("1")).usage, "node-1")
+    found = Cycle(columns).pick(shape(container("4")), 0.0)
+
+    assert isinstance(found, Diagnosis)
+    assert found.message.endswith(f"1 {VICTIMLESS}.")
+
+
 def test_pods_that_never_preempt() -> None:
     assert diagnose(BIG, node(), may_preempt=False).message == (
         "0/1 nodes are available: 1 Insufficient cpu. preemption: not eligible due to preemptionPolicy=Never."

@@ -1,0 +1,521 @@
+"""The scheduler over an API server: what users see, who waits for what, and storms of faults without an overcommit."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+import pytest
+
+from understudy.api.client import MERGE, Client
+from understudy.scheduler.component import Scheduler, make_scheduler
+from understudy.scheduler.kinds import Node, Pod
+from understudy.scheduler.resources import allocatable, pod_requests
+from understudy.testing.fake import FakeApi, loop_clock
+from understudy.testing.fake_state import Change
+from understudy.testing.faults import BROKEN, CONFLICT, LOST_AFTER, Fault, Faults, Mishap
+from understudy.testing.kubelet import Kubelet, add_nodes
+
+pytestmark = pytest.mark.looptime
+
+ME = "scheduler"
+FULL = "0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: 1 "
+Json = dict[str, Any]
+
+
+def pod(name: str, cpu: str = "1", **spec: Any) -> Json:
+    container = {"name": "c", "image": "pause", "resources": {"requests": {"cpu": cpu}}}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": {"containers": [container], **spec}}
+
+
+class Play:
+    def __init__(self, api: FakeApi, scheduler: Scheduler) -> None:
+        self.api = api
+        self.scheduler = scheduler
+
+    async def on(self, seconds: float = 2.0) -> None:
+        await asyncio.sleep(seconds)
+
+    def where(self) -> dict[str, str | None]:
+        return {each["metadata"]["name"]: each["spec"].get("nodeName") for each in self.api.objects("pods")}
+
+    def condition(self, name: str) -> Json:
+        held = self.api.get("pods", name) or {"status": {}}
+        found = [each for each in held["status"].get("conditions", ()) if each["type"] == "PodScheduled"]
+        return found[0] if found else {}
+
+    def events(self, reason: str) -> list[str]:
+        return [each["note"] for each in self.api.objects("events.events.k8s.io") if each["reason"] == reason]
+
+    def patch(self, plural: str, name: str, body: Json, subresource: str = "") -> None:
+        namespaced = "" if plural == "nodes" else "/namespaces/default"
+        path = f"/api/v1{namespaced}/{plural}/{name}" + (f"/{subresource}" if subresource else "")
+        answer = self.api.handle("PATCH", path, msgspec.json.encode(body), content_type=MERGE, user="user")
+        assert answer.status == 200, answer.body
+
+    def bindings(self, name: str) -> Counter[int]:
+        path = f"/pods/{name}/binding"
+        return Counter(each.status for each in self.api.log if each.path.endswith(path) and each.user == ME)
+
+    def page(self, which: str, /, **query: str) -> Any:
+        return self.scheduler.pages()[which](query)
+
+
+@asynccontextmanager
+async def stage(
+    nodes: int = 1,
+    *,
+    cpu: str = "4",
+    faults: Faults | None = None,
+    seed: int = 0,
+    on_fenced: Callable[[], None] | None = None,
+    api: FakeApi | None = None,
+    kubelet: bool = True,
+) -> AsyncIterator[Play]:
+    if api is None:
+        api = FakeApi(seed=seed)
+        add_nodes(api, [f"node-{number}" for number in range(1, nodes + 1)], cpu=cpu)
+    client = Client(api.transport(ME, faults))
+    names = ["default-scheduler", "other"]
+    scheduler = Scheduler(client, names, clock=loop_clock, rng=random.Random(seed), on_fenced=on_fenced)
+    watching = watch_overcommit(api)
+    ends = Kubelet(api, ready_after=1.0, stop_after=1.0) if kubelet else None
+    try:
+        await scheduler.start()
+        await scheduler.lead()
+        yield Play(api, scheduler)
+    finally:
+        await scheduler.stop()
+        await client.transport.close()
+        if ends is not None:
+            ends.close()
+        assert watching == [], "overcommitted"
+
+
+def watch_overcommit(api: FakeApi) -> list[str]:
+    """Every moment at which the pods of a node asked for more than it has, as long as the list lives."""
+    seen: list[str] = []
+
+    def look(change: Change) -> None:
+        name = change.obj["spec"].get("nodeName")
+        if change.type == "DELETED" or not name:
+            return
+        there = [each for each in api.objects("pods") if each["spec"].get("nodeName") == name]
+        there = [each for each in there if each["metadata"]["name"] != change.obj["metadata"]["name"]]
+        node = api.get("nodes", name)
+        live = [each for each in (*there, change.obj) if each["status"].get("phase") not in ("Succeeded", "Failed")]
+        used = sum(pod_requests(msgspec.convert(each, Pod)).get("cpu", 0) for each in live)
+        if node is not None and used > allocatable(msgspec.convert(node, Node).status.allocatable)["cpu"]:
+            seen.append(f"{name} at {change.obj['metadata']['name']}: {used}")
+
+    api.on_change("pods", look)
+    return seen
+
+
+# What users see
+
+
+async def test_pods_are_spread_and_told_so() -> None:
+    async with stage(3) as play:
+        for number in range(6):
+            play.api.apply(pod(f"web-{number}"))
+        await play.on()
+
+        assert Counter(play.where().values()) == {"node-1": 2, "node-2": 2, "node-3": 2}
+        assert len(play.events("Scheduled")) == 6
+        assert f"Successfully assigned default/web-0 to {play.where()['web-0']}" in play.events("Scheduled")
+
+
+async def test_a_pod_that_fits_nowhere_says_why_and_goes_when_it_can() -> None:
+    async with stage() as play:
+        play.api.apply(pod("big", "8"))
+        await play.on()
+        message = FULL + "Preemption is not helpful for scheduling."
+        assert play.events("FailedScheduling") == [message]
+        condition = play.condition("big")
+        assert (condition["status"], condition["reason"], condition["message"]) == ("False", "Unschedulable", message)
+
+        add_nodes(play.api, ["huge"], cpu="16")
+        await play.on()
+        assert play.where() == {"big": "huge"}
+
+
+async def test_a_pod_waits_for_another_to_leave() -> None:
+    async with stage() as play:
+        play.api.apply(pod("first", "3"))
+        await play.on()
+        play.api.apply(pod("second", "3"))
+        await play.on()
+        assert play.where()["second"] is None
+        assert FULL + "No preemption victims found for incoming pod." in play.events("FailedScheduling")
+
+        play.api.delete("pods", "first")
+        await play.on(15)
+        assert play.where() == {"second": "node-1"}
+
+
+async def test_a_pod_that_has_ended_takes_no_room() -> None:
+    async with stage(kubelet=False) as play:
+        play.api.apply(pod("job", "3"))
+        await play.on()
+        play.api.apply(pod("next", "3"))
+        await play.on()
+        play.patch("pods", "job", {"status": {"phase": "Succeeded"}}, "status")
+        await play.on()
+
+        assert play.where()["next"] == "node-1"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"spec": {"unschedulable": True}}, {"spec": {"unschedulable": False}}),
+        ({"spec": {"taints": [{"key": "a", "effect": "NoSchedule"}]}}, {"spec": {"taints": None}}),
+        ({"metadata": {"labels": {"disk": "hdd"}}}, {"metadata": {"labels": {"disk": "ssd"}}}),
+    ],
+)
+async def test_a_change_of_a_node_that_helps_is_noticed(before: Json, after: Json) -> None:
+    async with stage() as play:
+        play.patch("nodes", "node-1", before)
+        selector = {"disk": "ssd"} if "metadata" in before else {}
+        play.api.apply(pod("web", nodeSelector=selector))
+        await play.on()
+        assert play.where() == {"web": None}
+
+        play.patch("nodes", "node-1", after)
+        await play.on()
+        assert play.where() == {"web": "node-1"}
+
+
+async def test_gated_pods_are_left_alone_until_their_gates_are_open() -> None:
+    async with stage() as play:
+        play.api.apply(pod("web", schedulingGates=[{"name": "example.com/quota"}]))
+        await play.on()
+        assert play.where() == {"web": None}
+        assert play.events("FailedScheduling") == []
+
+        play.patch("pods", "web", {"spec": {"schedulingGates": None}})
+        await play.on()
+        assert play.where() == {"web": "node-1"}
+
+
+async def test_pods_of_other_schedulers_are_not_ours_but_take_room() -> None:
+    async with stage() as play:
+        play.api.apply(pod("theirs", "3", schedulerName="theirs"))
+        play.api.apply(pod("ours", "2", schedulerName="other"))
+        await play.on()
+        assert play.where() == {"theirs": None, "ours": "node-1"}
+
+        play.api.apply(pod("placed", "2", schedulerName="theirs", nodeName="node-1"))
+        await play.on()
+        play.api.apply(pod("late", "1"))
+        await play.on()
+        assert play.where()["late"] is None
+
+
+async def test_the_more_important_pod_goes_first() -> None:
+    async with stage(0) as play:
+        for name, priority in (("low", 0), ("high", 1000), ("middle", 500)):
+            play.api.apply(pod(name, "3", priority=priority))
+        await play.on()
+        add_nodes(play.api, ["node-1"])
+        await play.on(15)
+
+        assert play.where() == {"low": None, "high": "node-1", "middle": None}
+
+
+async def test_toleration_added_to_a_pod_that_waits() -> None:
+    async with stage() as play:
+        play.patch("nodes", "node-1", {"spec": {"taints": [{"key": "a", "effect": "NoSchedule"}]}})
+        play.api.apply(pod("web"))
+        await play.on()
+        play.patch("pods", "web", {"spec": {"tolerations": [{"key": "a", "operator": "Exists"}]}})
+        await play.on()
+
+        assert play.where() == {"web": "node-1"}
+
+
+async def test_many_pods_that_fit_nowhere_do_not_hold_up_the_others_nor_cost_anything() -> None:
+    async with stage() as play:
+        for number in range(300):
+            play.api.apply(pod(f"big-{number}", "64", priority=9))
+        await play.on(20)
+        written = len(play.api.log)
+        for number in range(4):
+            play.api.apply(pod(f"web-{number}"))
+            await play.on()
+            assert play.where()[f"web-{number}"] == "node-1"
+        play.api.delete("pods", "web-0")
+        await play.on(20)
+
+        mine = [each for each in play.api.log[written:] if each.user == ME and each.method != "GET"]
+        assert len(mine) == 8, "four bindings and four events"
+
+
+async def test_parked_pods_take_turns_when_room_comes() -> None:
+    async with stage(cpu="2") as play:
+        for number in range(20):
+            play.api.apply(pod(f"web-{number}"))
+        await play.on()
+        for number in range(2, 5):
+            add_nodes(play.api, [f"node-{number}"], cpu="4")
+            await play.on(15)
+
+        placed = Counter(name for name in play.where().values() if name)
+        assert placed == {"node-1": 2, "node-2": 4, "node-3": 4, "node-4": 4}
+
+
+# Explaining
+
+
+async def test_the_pages_tell_of_a_placement_and_of_a_refusal() -> None:
+    async with stage(2) as play:
+        play.patch("nodes", "node-2", {"spec": {"unschedulable": True}})
+        play.api.apply(pod("web"))
+        play.api.apply(pod("big", "8"))
+        await play.on()
+
+        (web,) = play.page("explain", kind="pod", namespace="default", name="web")
+        (big,) = play.page("explain", kind="pods", namespace="default", name="big")
+        assert (web["node"], web["outcome"], web["state"]) == ("node-1", "done", "bound")
+        assert web["steps"][0].startswith("assign to node-1: with a score of ")
+        assert (big["node"], big["outcome"], big["state"]) == (None, "unschedulable", "unschedulable")
+        assert big["reasons"] == {
+            "NodeUnschedulable": {"node(s) were unschedulable": 1},
+            "NodeResourcesFit": {"Insufficient cpu": 1},
+        }
+        assert play.page("explain", kind="deployment", namespace="default", name="web") == []
+        assert play.page("explain", kind="pod", namespace="default", name="nobody") == []
+        assert msgspec.json.encode([web, big])
+        state = play.page("state")
+        assert (state["queues"]["unschedulable"], state["counted"], state["assumed"]) == (1, 1, 0)
+
+
+async def test_the_page_shows_how_nodes_score_for_a_pod_that_waits() -> None:
+    async with stage() as play:
+        play.api.apply(pod("gated"))
+        play.api.apply(pod("big", "5"))
+        await play.on()
+        play.scheduler.loop.queue.wake = lambda *_: False  # type: ignore[method-assign]
+        add_nodes(play.api, ["huge-1", "huge-2"], cpu="16")
+        await play.on(0.5)
+
+        (big,) = play.page("explain", kind="pod", namespace="default", name="big")
+        assert [each["node"] for each in big["scoresNow"]] == ["huge-1", "huge-2"]
+        assert sum(big["scoresNow"][0]["plugins"].values()) == big["scoresNow"][0]["score"]
+
+
+# Faults
+
+
+async def test_a_binding_whose_answer_is_lost_is_made_once() -> None:
+    faults = Faults()
+    faults.next(LOST_AFTER, method="POST", path="/binding")
+    async with stage(2, faults=faults) as play:
+        play.api.apply(pod("web"))
+        await play.on()
+
+        assert play.bindings("web") == {201: 1, 409: 1}
+        assert len(play.events("Scheduled")) == 1
+        assert play.scheduler.loop.cache.assumed == 0
+
+
+@pytest.mark.parametrize("fault", [CONFLICT, BROKEN])
+async def test_a_refused_binding_is_told_and_tried_again_after_a_pause(fault: Fault) -> None:
+    faults = Faults()
+    faults.next(fault, method="POST", path="/binding")
+    async with stage(faults=faults) as play:
+        play.api.apply(pod("web"))
+        await play.on(0.5)
+        assert play.where() == {"web": None}
+        assert play.condition("web")["reason"] == "SchedulerError"
+        assert play.events("FailedScheduling")[0].startswith('running Bind plugin "DefaultBinder": ')
+
+        await play.on()
+        assert play.where() == {"web": "node-1"}
+
+
+async def test_the_room_of_a_pod_deleted_while_it_is_bound_is_given_to_the_next() -> None:
+    faults = Faults()
+    faults.next(Fault(delay=1.0), method="POST", path="/gone/binding")
+    async with stage(faults=faults) as play:
+        play.api.apply(pod("gone", "3"))
+        await play.on(0.1)
+        play.api.apply(pod("next", "3"))
+        await play.on(0.1)
+        assert play.where()["next"] is None
+        play.api.delete("pods", "gone")
+        await play.on()
+
+        assert play.where() == {"next": "node-1"}
+
+
+async def test_a_node_removed_while_a_pod_is_bound_to_it_is_not_used_again() -> None:
+    faults = Faults()
+    faults.next(Fault(delay=1.0), method="POST", path="/web/binding")
+    async with stage(faults=faults) as play:
+        play.api.apply(pod("web"))
+        await play.on(0.1)
+        play.api.delete("nodes", "node-1")
+        play.api.apply(pod("late"))
+        await play.on()
+
+        assert play.where()["late"] is None
+        add_nodes(play.api, ["node-2"])
+        await play.on()
+        assert play.where()["late"] == "node-2"
+
+
+async def test_news_from_before_the_binding_do_not_undo_it() -> None:
+    """The pod is seen unbound once more after the server has answered its binding: it is not decided on again."""
+    faults = Faults()
+    faults.next(Fault(delay=1.0), method="POST", path="/web/binding")
+    async with stage(faults=faults, kubelet=False) as play:
+        play.api.apply(pod("web", "3"))
+        await play.on(0.5)
+        faults.next_event(Mishap(lag=5.0), path="/pods", times=2)
+        play.patch("pods", "web", {"metadata": {"labels": {"seen": "late"}}})
+        await play.on(20)
+        play.api.apply(pod("next", "3"))
+        await play.on()
+
+        assert play.where() == {"web": "node-1", "next": None}
+        assert play.bindings("web") == {201: 1}
+        assert len(play.events("FailedScheduling")) == 1, "about the other pod"
+
+
+async def test_a_pod_on_its_way_out_is_not_scheduled() -> None:
+    async with stage(0) as play:
+        going = pod("going")
+        going["metadata"]["finalizers"] = ["example.com/hold"]
+        play.api.apply(going)
+        await play.on()
+        play.api.delete("pods", "going")
+        add_nodes(play.api, ["node-1"])
+        await play.on()
+
+        assert (play.where(), play.bindings("going")) == ({"going": None}, {})
+
+
+async def test_a_pod_that_was_overlooked_is_tried_again_after_five_minutes() -> None:
+    async with stage(0) as play:
+        play.api.apply(pod("web"))
+        await play.on()
+        play.scheduler.loop.cycle.helps = lambda *_: False  # type: ignore[method-assign]
+        add_nodes(play.api, ["node-1"])
+        await play.on(290)
+        assert play.where() == {"web": None}
+
+        await play.on(60)
+        assert play.where() == {"web": "node-1"}
+
+
+async def test_one_who_may_not_lead_any_more_says_so_and_binds_nothing() -> None:
+    fenced: list[bool] = []
+    async with stage(on_fenced=lambda: fenced.append(True)) as play:
+        play.scheduler.loop._client.transport.fence = -1.0
+        play.api.apply(pod("web"))
+        await play.on()
+
+        assert fenced == [True]
+        assert play.where() == {"web": None}
+
+
+async def test_a_new_leader_counts_what_the_old_one_bound() -> None:
+    async with stage(kubelet=False) as play:
+        second = Scheduler(Client(play.api.transport("second")), ["default-scheduler"], clock=loop_clock)
+        await second.start()
+        for number in range(4):
+            play.api.apply(pod(f"web-{number}"))
+        await play.scheduler.stop()
+        await second.lead(relist=True)
+        await play.on()
+        play.api.apply(pod("one-more"))
+        await play.on()
+        await second.stop()
+
+        assert Counter(play.where().values()) == {"node-1": 4, None: 1}
+
+
+async def test_stopping_leaves_no_task_behind() -> None:
+    before = asyncio.all_tasks()
+    async with stage() as play:
+        play.api.apply(pod("web"))
+        await play.on(0.1)
+
+    assert asyncio.all_tasks() == before
+
+
+async def test_a_loop_that_breaks_gives_the_lease_up(caplog: pytest.LogCaptureFixture) -> None:
+    fenced: list[bool] = []
+    async with stage(on_fenced=lambda: fenced.append(True)) as play:
+        play.scheduler.loop.queue.pop = lambda _: 1 / 0  # type: ignore[method-assign, assignment, return-value]
+        play.api.apply(pod("web"))
+        await play.on()
+
+    assert fenced == [True]
+    assert "ended in an error of ours" in caplog.text
+
+
+def test_names_are_taken_from_the_settings() -> None:
+    made = make_scheduler(Client(FakeApi().transport()), {"scheduler-name": "a, b,"}, lambda: None)
+
+    assert isinstance(made, Scheduler)
+    assert made.loop._names == {"a", "b"}
+    assert made.unsynced == ["nodes", "pods"]
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_storms_end_with_everybody_placed_who_can_be_and_never_an_overcommit(seed: int) -> None:
+    rng = random.Random(seed)
+    faults = Faults(seed, rate=0.25, event_rate=0.1)
+    faults.next(CONFLICT, method="POST", path="/binding", times=3)
+    api = FakeApi(seed=seed)
+    add_nodes(api, ["node-1", "node-2", "node-3"])
+    async with stage(api=api, faults=faults, seed=seed) as play:
+        for number in range(60):
+            disturb(play, rng, number)
+            await play.on(rng.choice([0.0, 0.05, 0.5, 3.0]))
+        faults.calm()
+        await play.on(200)  # less than the safety net of 300 s needs
+
+        waiting = [each for each in api.objects("pods") if not each["spec"].get("nodeName")]
+        assert [each["metadata"]["name"] for each in waiting if fits_somewhere(api, each)] == []
+        for each in api.objects("pods"):
+            assert play.bindings(each["metadata"]["name"])[201] <= 1
+        state = play.page("state")
+        assert (state["assumed"], state["binding"], state["queues"]["out"]) == (0, 0, 0)
+        assert state["counted"] == len(api.objects("pods")) - len(waiting)
+
+
+def disturb(play: Play, rng: random.Random, number: int) -> None:
+    """Something that happens in a cluster. Names are not used twice, so that bindings can be counted."""
+    pods = [each["metadata"]["name"] for each in play.api.objects("pods")]
+    nodes = [each["metadata"]["name"] for each in play.api.objects("nodes")]
+    match rng.randrange(8):
+        case 0 if pods:
+            play.api.delete("pods", rng.choice(pods))
+        case 1 if nodes:
+            play.patch("nodes", rng.choice(nodes), {"spec": {"unschedulable": rng.random() < 0.5}})
+        case 2 if len(nodes) > 1:
+            play.api.delete("nodes", rng.choice(nodes))
+        case 3:
+            add_nodes(play.api, [f"extra-{number}"], cpu=rng.choice(["1", "4"]))
+        case _:
+            play.api.apply(pod(f"web-{number}", rng.choice(["500m", "1", "3"]), priority=rng.choice([0, 9])))
+
+
+def fits_somewhere(api: FakeApi, waiting: Json) -> bool:
+    """By looking at the server's own objects."""
+    asked = pod_requests(msgspec.convert(waiting, Pod))["cpu"]
+    used: Counter[str] = Counter()
+    for each in api.objects("pods"):
+        used[each["spec"].get("nodeName", "")] += pod_requests(msgspec.convert(each, Pod)).get("cpu", 0)
+    return any(
+        allocatable(msgspec.convert(node, Node).status.allocatable)["cpu"] - used[node["metadata"]["name"]] >= asked
+        for node in api.objects("nodes")
+        if not node["spec"].get("unschedulable")
+    )
