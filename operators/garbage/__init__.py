@@ -22,7 +22,7 @@ OBJECTS: Kind[Obj] = Kind("", "objects", "Object", Obj, namespaced=False, metada
 @controller(
     "garbage-collector-controller",
     of=OBJECTS,
-    rights=(Right(("get", "list", "watch", "patch", "delete"), "*", "*"),),
+    rights=(Right(("patch", "delete"), "*", "*"),),
     source="garbage-collector-controller",
     upstream="pkg/controller/garbagecollector",
     workers=64,

@@ -18,8 +18,8 @@ def obj(name: str, *owners: OwnerReference, namespace: str = "default", revision
     return msgspec.convert({"metadata": {**body, "ownerReferences": [msgspec.to_builtins(o) for o in owners]}}, Obj)
 
 
-def gone(finalizer: str) -> dict[str, Any]:
-    return {"deletionTimestamp": "2026-01-02T12:00:00Z", "finalizers": [finalizer]}
+def gone(*finalizers: str) -> dict[str, Any]:
+    return {"deletionTimestamp": "2026-01-02T12:00:00Z", "finalizers": list(finalizers)}
 
 
 def names(keys: list[Key]) -> list[str]:
@@ -134,10 +134,11 @@ class TestChanges:
         waiting["finalizers"] = [FOREGROUND, "example.com/other"]
         assert tell(obj("owner", revision=3, **waiting)) == ["owner"]
 
-    def test_orphaning_wakes_no_dependent(self, tell: Told) -> None:
+    @pytest.mark.parametrize("finalizers", [[ORPHAN], [FOREGROUND, ORPHAN]])
+    def test_orphaning_wakes_no_dependent(self, tell: Told, finalizers: list[str]) -> None:
         tell(OWNER)
         tell(obj("child", reference(OWNER)))
-        assert tell(obj("owner", revision=2, **gone(ORPHAN))) == ["owner"]
+        assert tell(obj("owner", revision=2, **gone(*finalizers))) == ["owner"]
 
     def test_the_last_block_that_falls_wakes_the_waiting_owner(self, tell: Told) -> None:
         tell(obj("owner", **gone(FOREGROUND)))
