@@ -19,6 +19,8 @@ from understudy.loop.controller import Controller
 
 SHORT = {"deploy": "deployment", "rs": "replicaset", "rc": "replicationcontroller", "po": "pod", "no": "node"}
 SHORT |= {"svc": "service", "ns": "namespace", "sa": "serviceaccount"}
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""Components listen on this machine or in the cluster: $http_proxy is not for them."""
 CLUSTER_SCOPED = {"node", "nodes", "namespace", "namespaces"}
 
 
@@ -91,7 +93,8 @@ def explain(target: str, namespace: str, cluster: str, addresses: Sequence[str],
     if output == "json":
         click.echo(json.dumps(records, indent=2))
     elif not records:
-        click.echo(f"no loop has decided anything about {kind} {name} in {namespace} since it started")
+        where = f" in {query['namespace']}" if query["namespace"] else ""
+        click.echo(f"no loop has decided anything about {kind} {name}{where} since it started")
     else:
         _print(records)
     return 0 if records else 1
@@ -114,7 +117,7 @@ def _addresses(cluster: str, given: Sequence[str]) -> Sequence[str]:
 
 def _ask(address: str, query: Mapping[str, str]) -> Iterable[Mapping[str, Any]]:
     try:
-        with urllib.request.urlopen(f"http://{address}/debug/explain?{urlencode(query)}", timeout=10) as answer:
+        with _DIRECT.open(f"http://{address}/debug/explain?{urlencode(query)}", timeout=10) as answer:
             found: list[Mapping[str, Any]] = json.load(answer)
     except (OSError, ValueError) as error:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
