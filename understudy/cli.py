@@ -88,8 +88,8 @@ def _connection_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _address(_context: click.Context, _parameter: click.Parameter, given: str) -> tuple[str, int]:
-    host, _, port = given.rpartition(":")
-    if not port.isdecimal() or int(port) > 65535:
+    host, colon, port = given.rpartition(":")
+    if not colon or not port.isdecimal() or int(port) > 65535:
         raise click.BadParameter(f"{given!r} is not HOST:PORT, such as 127.0.0.1:8080, or :8080 for every address")
     return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - that is how one asks for every address
 

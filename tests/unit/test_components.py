@@ -1,0 +1,65 @@
+"""Components: which there are, and which controllers `--controllers` chooses."""
+
+import asyncio
+
+import pytest
+
+from understudy.api.client import Client
+from understudy.components import COMPONENTS, UnknownController, choose, make_controllers, registry
+from understudy.loop.run import Manager
+from understudy.testing.fake import FakeApi
+
+
+def chosen(names: str) -> list[str]:
+    return [controller.name for controller in choose(names.split(","))]
+
+
+ALL = list(registry())
+
+
+class TestChoosing:
+    def test_a_star_is_everything(self) -> None:
+        assert chosen("*") == ALL
+        assert "deployment-controller" in ALL
+
+    def test_a_minus_leaves_out(self) -> None:
+        assert chosen("*,-deployment-controller") == [name for name in ALL if name != "deployment-controller"]
+        assert chosen("-deployment-controller,*") == [name for name in ALL if name != "deployment-controller"]
+
+    def test_names_choose_in_the_order_of_the_registry(self) -> None:
+        assert chosen("replicaset-controller,deployment-controller") == [
+            "deployment-controller",
+            "replicaset-controller",
+        ]
+
+    def test_the_ending_may_be_left_off(self) -> None:
+        assert chosen("deployment") == ["deployment-controller"]
+        assert "replicaset-controller" not in chosen("*,-replicaset")
+
+    def test_only_left_out_is_nothing(self) -> None:
+        assert chosen("-deployment") == []
+
+    @pytest.mark.parametrize("names", ["nonsense", "*,-nonsense", "", "-*", "deployment,,replicaset"])
+    def test_what_does_not_exist_is_refused(self, names: str) -> None:
+        with pytest.raises(UnknownController, match="`understudy controllers` lists them"):
+            chosen(names)
+
+
+def test_each_component_can_be_made_and_takes_part_in_upstreams_election() -> None:
+    assert {name: entry.lease for name, entry in COMPONENTS.items()} == {
+        "controllers": "kube-controller-manager",
+        "scheduler": "kube-scheduler",
+    }
+    for entry in COMPONENTS.values():
+        assert callable(entry.load())
+
+
+async def test_the_controllers_component_is_a_manager_of_those_chosen() -> None:
+    client = Client(FakeApi().transport("me"))
+    settings = {"controllers": "deployment,replicaset", "root-ca": "PEM"}
+    made = make_controllers(client, settings, lambda: None)
+    assert isinstance(made, Manager)
+    assert [controller.name for controller in made.controllers] == ["deployment-controller", "replicaset-controller"]
+    assert made.view.settings == settings
+    await made.stop()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
