@@ -102,8 +102,12 @@ class Scheduler:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def pages(self) -> Pages:
-        """The debug pages `explain` (kind, namespace, name) and `state`."""
-        return {"explain": self._explain, "state": self._state}
+        """The debug pages `explain` (kind, namespace, name), `journal` (since) and `state`."""
+        return {"explain": self._explain, "journal": self._journal, "state": self._state}
+
+    def _journal(self, query: Mapping[str, str]) -> Any:
+        found = self.loop.history.since(int(query.get("since", "0")))
+        return [record("scheduler", key, said, "", []) | {"number": number} for number, key, said in found]
 
     def _explain(self, query: Mapping[str, str]) -> Any:
         if query.get("kind", "pod").lower() not in _PODS:

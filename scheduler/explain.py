@@ -3,7 +3,7 @@
 `loop` remembers here, the debug page behind `understudy explain pod/NAME` reads, in the form of `plan.explain.Record`.
 """
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,6 +18,7 @@ from understudy.scheduler.shape import Shape
 from understudy.scheduler.standing import judge, totals
 
 KEPT = 5_000
+RECENT = 500
 SHOWN = 5
 
 
@@ -36,8 +37,12 @@ class History:
     def __init__(self, kept: int = KEPT) -> None:
         self._kept = kept
         self._last: OrderedDict[Key, Decision] = OrderedDict()
+        self._recent: deque[tuple[int, Key, Decision]] = deque(maxlen=RECENT)
+        self._count = 0
 
     def remember(self, key: Key, decision: Decision) -> None:
+        self._count += 1
+        self._recent.append((self._count, key, decision))
         self._last.pop(key, None)
         self._last[key] = decision
         if len(self._last) > self._kept:
@@ -45,6 +50,10 @@ class History:
 
     def about(self, key: Key) -> Decision | None:
         return self._last.get(key)
+
+    def since(self, number: int) -> list[tuple[int, Key, Decision]]:
+        """The decisions after that number, oldest first, as far as they are kept."""
+        return [entry for entry in self._recent if entry[0] > number]
 
 
 def record(name: str, key: Key, decision: Decision, state: str, nodes: list[dict[str, Any]]) -> dict[str, Any]:
