@@ -15,6 +15,7 @@ from understudy.testing.fake_patch import applier
 from understudy.testing.fake_request import Request
 from understudy.testing.fake_scale import scale_of, scaled
 from understudy.testing.fake_state import State, copied
+from understudy.testing.fake_validate import check_metadata
 from understudy.values import names
 
 Json = dict[str, Any]
@@ -54,6 +55,7 @@ def create(state: State, request: Request, admit: Admit) -> Json:
     fill_defaults(resource, obj)
     prepare_new(resource, obj, state)
     admit(request, obj)
+    check_metadata(resource, meta)
     if state.get(resource, request.namespace, meta["name"]) is not None:
         raise refuse.already_exists(resource, meta["name"], generated=generated)
     return state.put(resource, _pruned(resource, obj))
@@ -154,6 +156,7 @@ def update(state: State, request: Request, new: Json, admit: Admit, *, guarded: 
     _check_identity(request, old, new, guarded=guarded)
     new = _pruned(resource, _settled(request, old, new))
     admit(request, new)
+    check_metadata(resource, new["metadata"], old["metadata"])
     new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
     if new == old:
         return old
