@@ -98,7 +98,7 @@ def _sets(sets: Sequence[ReplicaSet], pods: Sequence[Pod]) -> Table:
         own = by_owner.get(one.uid, [])
         numbers = (one.spec.replicas, one.status.replicas, one.status.readyReplicas)
         revision = one.metadata.annotations.get(REVISION, "")
-        table.add_row(one.name, revision, _image(one), *map(str, numbers), _bar(own))
+        table.add_row(one.name, revision, Text(_image(one)), *map(str, numbers), _bar(own))
     return table
 
 
@@ -130,7 +130,7 @@ def _deeds(deeds: Sequence[Deed]) -> Table:
     table.add_column("OBJECT", min_width=14, no_wrap=True)
     table.add_column("WHAT IT DID, AND WHY", no_wrap=True, overflow="ellipsis")
     for deed in deeds[-LINES:]:
-        table.add_row(Text(deed.loop, style="cyan"), deed.about, deed.what)
+        table.add_row(Text(deed.loop, style="cyan"), Text(deed.about), Text(deed.what))  # Text: no markup is read
     for _ in range(LINES - len(deeds)):
         table.add_row("", "", "")
     return table
