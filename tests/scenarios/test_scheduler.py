@@ -1,118 +1,21 @@
-"""The scheduler over an API server: what users see, who waits for what, and storms of faults without an overcommit."""
+"""The scheduler over an API server: what users see, who waits for what, and single faults."""
 
 import asyncio
-import random
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from typing import Any
 
 import msgspec
 import pytest
 
-from understudy.api.client import MERGE, Client
+from tests.scenarios.scheduler_stage import ME, Json, pod, stage
+from understudy.api.client import Client
 from understudy.scheduler.component import Scheduler, make_scheduler
-from understudy.scheduler.kinds import Node, Pod
-from understudy.scheduler.resources import allocatable, pod_requests
 from understudy.testing.fake import FakeApi, loop_clock
-from understudy.testing.fake_state import Change
 from understudy.testing.faults import BROKEN, CONFLICT, LOST_AFTER, Fault, Faults, Mishap
-from understudy.testing.kubelet import Kubelet, add_nodes
+from understudy.testing.kubelet import add_nodes
 
 pytestmark = pytest.mark.looptime
 
-ME = "scheduler"
 FULL = "0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: 1 "
-Json = dict[str, Any]
-
-
-def pod(name: str, cpu: str = "1", **spec: Any) -> Json:
-    container = {"name": "c", "image": "pause", "resources": {"requests": {"cpu": cpu}}}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": {"containers": [container], **spec}}
-
-
-class Play:
-    def __init__(self, api: FakeApi, scheduler: Scheduler) -> None:
-        self.api = api
-        self.scheduler = scheduler
-
-    async def on(self, seconds: float = 2.0) -> None:
-        await asyncio.sleep(seconds)
-
-    def where(self) -> dict[str, str | None]:
-        return {each["metadata"]["name"]: each["spec"].get("nodeName") for each in self.api.objects("pods")}
-
-    def condition(self, name: str) -> Json:
-        held = self.api.get("pods", name) or {"status": {}}
-        found = [each for each in held["status"].get("conditions", ()) if each["type"] == "PodScheduled"]
-        return found[0] if found else {}
-
-    def events(self, reason: str) -> list[str]:
-        return [each["note"] for each in self.api.objects("events.events.k8s.io") if each["reason"] == reason]
-
-    def patch(self, plural: str, name: str, body: Json, subresource: str = "") -> None:
-        namespaced = "" if plural == "nodes" else "/namespaces/default"
-        path = f"/api/v1{namespaced}/{plural}/{name}" + (f"/{subresource}" if subresource else "")
-        answer = self.api.handle("PATCH", path, msgspec.json.encode(body), content_type=MERGE, user="user")
-        assert answer.status == 200, answer.body
-
-    def bindings(self, name: str) -> Counter[int]:
-        path = f"/pods/{name}/binding"
-        return Counter(each.status for each in self.api.log if each.path.endswith(path) and each.user == ME)
-
-    def page(self, which: str, /, **query: str) -> Any:
-        return self.scheduler.pages()[which](query)
-
-
-@asynccontextmanager
-async def stage(
-    nodes: int = 1,
-    *,
-    cpu: str = "4",
-    faults: Faults | None = None,
-    seed: int = 0,
-    on_fenced: Callable[[], None] | None = None,
-    api: FakeApi | None = None,
-    kubelet: bool = True,
-) -> AsyncIterator[Play]:
-    if api is None:
-        api = FakeApi(seed=seed)
-        add_nodes(api, [f"node-{number}" for number in range(1, nodes + 1)], cpu=cpu)
-    client = Client(api.transport(ME, faults))
-    names = ["default-scheduler", "other"]
-    scheduler = Scheduler(client, names, clock=loop_clock, rng=random.Random(seed), on_fenced=on_fenced)
-    watching = watch_overcommit(api)
-    ends = Kubelet(api, ready_after=1.0, stop_after=1.0) if kubelet else None
-    try:
-        await scheduler.start()
-        await scheduler.lead()
-        yield Play(api, scheduler)
-    finally:
-        await scheduler.stop()
-        await client.transport.close()
-        if ends is not None:
-            ends.close()
-        assert watching == [], "overcommitted"
-
-
-def watch_overcommit(api: FakeApi) -> list[str]:
-    """Every moment at which the pods of a node asked for more than it has, as long as the list lives."""
-    seen: list[str] = []
-
-    def look(change: Change) -> None:
-        name = change.obj["spec"].get("nodeName")
-        if change.type == "DELETED" or not name:
-            return
-        there = [each for each in api.objects("pods") if each["spec"].get("nodeName") == name]
-        there = [each for each in there if each["metadata"]["name"] != change.obj["metadata"]["name"]]
-        node = api.get("nodes", name)
-        live = [each for each in (*there, change.obj) if each["status"].get("phase") not in ("Succeeded", "Failed")]
-        used = sum(pod_requests(msgspec.convert(each, Pod)).get("cpu", 0) for each in live)
-        if node is not None and used > allocatable(msgspec.convert(node, Node).status.allocatable)["cpu"]:
-            seen.append(f"{name} at {change.obj['metadata']['name']}: {used}")
-
-    api.on_change("pods", look)
-    return seen
 
 
 # What users see
@@ -466,56 +369,3 @@ def test_names_are_taken_from_the_settings() -> None:
     assert isinstance(made, Scheduler)
     assert made.loop._names == {"a", "b"}
     assert made.unsynced == ["nodes", "pods"]
-
-
-@pytest.mark.parametrize("seed", range(12))
-async def test_storms_end_with_everybody_placed_who_can_be_and_never_an_overcommit(seed: int) -> None:
-    rng = random.Random(seed)
-    faults = Faults(seed, rate=0.25, event_rate=0.1)
-    faults.next(CONFLICT, method="POST", path="/binding", times=3)
-    api = FakeApi(seed=seed)
-    add_nodes(api, ["node-1", "node-2", "node-3"])
-    async with stage(api=api, faults=faults, seed=seed) as play:
-        for number in range(60):
-            disturb(play, rng, number)
-            await play.on(rng.choice([0.0, 0.05, 0.5, 3.0]))
-        faults.calm()
-        await play.on(200)  # less than the safety net of 300 s needs
-
-        waiting = [each for each in api.objects("pods") if not each["spec"].get("nodeName")]
-        assert [each["metadata"]["name"] for each in waiting if fits_somewhere(api, each)] == []
-        for each in api.objects("pods"):
-            assert play.bindings(each["metadata"]["name"])[201] <= 1
-        state = play.page("state")
-        assert (state["assumed"], state["binding"], state["queues"]["out"]) == (0, 0, 0)
-        assert state["counted"] == len(api.objects("pods")) - len(waiting)
-
-
-def disturb(play: Play, rng: random.Random, number: int) -> None:
-    """Something that happens in a cluster. Names are not used twice, so that bindings can be counted."""
-    pods = [each["metadata"]["name"] for each in play.api.objects("pods")]
-    nodes = [each["metadata"]["name"] for each in play.api.objects("nodes")]
-    match rng.randrange(8):
-        case 0 if pods:
-            play.api.delete("pods", rng.choice(pods))
-        case 1 if nodes:
-            play.patch("nodes", rng.choice(nodes), {"spec": {"unschedulable": rng.random() < 0.5}})
-        case 2 if len(nodes) > 1:
-            play.api.delete("nodes", rng.choice(nodes))
-        case 3:
-            add_nodes(play.api, [f"extra-{number}"], cpu=rng.choice(["1", "4"]))
-        case _:
-            play.api.apply(pod(f"web-{number}", rng.choice(["500m", "1", "3"]), priority=rng.choice([0, 9])))
-
-
-def fits_somewhere(api: FakeApi, waiting: Json) -> bool:
-    """By looking at the server's own objects."""
-    asked = pod_requests(msgspec.convert(waiting, Pod))["cpu"]
-    used: Counter[str] = Counter()
-    for each in api.objects("pods"):
-        used[each["spec"].get("nodeName", "")] += pod_requests(msgspec.convert(each, Pod)).get("cpu", 0)
-    return any(
-        allocatable(msgspec.convert(node, Node).status.allocatable)["cpu"] - used[node["metadata"]["name"]] >= asked
-        for node in api.objects("nodes")
-        if not node["spec"].get("unschedulable")
-    )
