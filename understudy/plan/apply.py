@@ -8,6 +8,7 @@ import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Protocol
 
 import msgspec
@@ -19,6 +20,7 @@ from understudy.errors import AlreadyExists, ApiError, Conflict, Invalid, NotFou
 from understudy.kinds.kind import Kind
 from understudy.kinds.meta import Key, Obj, ObjectMeta, controller_of
 from understudy.loop.controller import Right
+from understudy.plan.doubt import ATTEMPTS, is_doubtful, look, pauses
 from understudy.plan.explain import Record
 from understudy.plan.steps import (
     Create,
@@ -36,9 +38,6 @@ from understudy.plan.steps import (
 from understudy.plan.window import IN_FLIGHT, Window
 from understudy.state.store import Store
 from understudy.values.names import generate
-
-LOST_ATTEMPTS = 8
-"""Tries of a create or a delete whose answer did not come, over about six seconds."""
 
 
 class Recorder(Protocol):
@@ -172,40 +171,28 @@ class Applier:
         return new
 
     async def _post(self, kind: Kind[Any], namespace: str, body: dict[str, Any], prefix: str) -> Any:
-        """POST until the outcome is known. A lost answer is asked for again under the same name: exactly once."""
-        lost = False
-        for attempt in range(LOST_ATTEMPTS):
+        """POST until the outcome is known, under the same name, so that it is done exactly once."""
+        doubt = False
+        for pause in islice(pauses(), ATTEMPTS):
             try:
-                return await self._attempt(kind, namespace, body, lost)
-            except Lost:
-                if attempt + 1 == LOST_ATTEMPTS:
+                return await self._client.ask("POST", kind.path(namespace), kind.type, body)
+            except (Lost, ApiError) as error:
+                doubt = doubt or is_doubtful(error)
+                if doubt and (ours := await self._ours(kind, namespace, body)) is not None:
+                    return ours
+                if isinstance(error, AlreadyExists) and prefix:
+                    body["metadata"]["name"], doubt = generate(prefix, self._rng), False
+                    continue
+                if not isinstance(error, Lost):
                     raise
-                lost = True
-                await asyncio.sleep(0.05 * 2**attempt)
-            except AlreadyExists:
-                if not prefix:
-                    raise
-                body["metadata"]["name"] = generate(prefix, self._rng)
-                lost = False
-        raise Lost(f"no free name found for {prefix}* in {namespace}")
-
-    async def _attempt(self, kind: Kind[Any], namespace: str, body: Mapping[str, Any], lost: bool) -> Obj:
-        """One POST. If an earlier one was lost, or this one failed in a way that says nothing, look who is there."""
-        try:
-            new: Obj = await self._client.ask("POST", kind.path(namespace), kind.type, body)
-        except ApiError as error:
-            doubtful = error.status >= 500 or (lost and isinstance(error, AlreadyExists))
-            if doubtful and (ours := await self._ours(kind, namespace, body)) is not None:
-                return ours
-            raise
-        return new
+            await asyncio.sleep(pause)
+        raise Lost(f"{namespace}/{body['metadata']['name']} could not be created in {ATTEMPTS} attempts")
 
     async def _ours(self, kind: Kind[Any], namespace: str, body: Mapping[str, Any]) -> Obj | None:
         """The object that an attempt of this very create made; None if there is none, or it is somebody else's."""
         metadata = body["metadata"]
-        try:
-            found: Obj = await self._client.ask("GET", kind.path(namespace, metadata["name"]), kind.type)
-        except NotFound:
+        found = await look(self._client, kind, namespace, metadata["name"])
+        if found is None:
             return None
         wanted = next((ref["uid"] for ref in metadata.get("ownerReferences", ()) if ref.get("controller")), None)
         owner = controller_of(found)
@@ -227,6 +214,10 @@ class Applier:
             if not _about_uid(error):
                 raise
             raise Conflict(409, "Conflict", error.message, error.details) from error
+        except (Lost, ApiError) as error:
+            if is_doubtful(error):
+                await self._relearn(step.kind, step.obj)
+            raise
         self._tell(step.kind, new)
         if _ended(new):
             self._removed(step.kind, new)
@@ -251,17 +242,25 @@ class Applier:
             if "UID" not in error.message:  # its revision moved on: the caller looks again
                 raise
             self._removed(step.kind, obj)  # a namesake stands there
+        except (Lost, ApiError) as error:
+            if not is_doubtful(error) or not await self._is_going(step.kind, obj):
+                raise
         else:
             self._deleted(step.kind, obj, answer)
 
     async def _send_delete(self, path: str, options: Mapping[str, Any]) -> bytes:
-        """DELETE until the outcome is known: while the victim still counts, a decision would choose another."""
-        for attempt in range(LOST_ATTEMPTS - 1):
+        """DELETE until there is an answer: while the victim still counts, a decision would choose another."""
+        for pause in islice(pauses(), ATTEMPTS - 1):
             try:
                 return await self._client.call("DELETE", path, options)
             except Lost:
-                await asyncio.sleep(0.05 * 2**attempt)
+                await asyncio.sleep(pause)
         return await self._client.call("DELETE", path, options)
+
+    async def _is_going(self, kind: Kind[Any], obj: Obj) -> bool:
+        """Whether a delete that failed without saying so has deleted `obj`, or begun to, nevertheless."""
+        now = await self._relearn(kind, obj)
+        return now is None or (now.deleting and not obj.deleting)
 
     def _deleted(self, kind: Kind[Any], obj: Obj, answer: bytes) -> None:
         """The answer is the object on its way out; or, if it is gone, a Status or the object as it was."""
@@ -295,6 +294,18 @@ class Applier:
         store = self._stores.get(kind.id)
         if store is not None and store.kind.type is kind.type:
             store.wrote(obj)
+
+    async def _relearn(self, kind: Kind[Any], obj: Obj) -> Obj | None:
+        """Look how `obj` is after a write in doubt, and tell the store; None if it is gone."""
+        store = self._stores.get(kind.id)
+        if store is None or store.kind.type is not kind.type:
+            return obj  # nobody counts on it
+        found = await look(self._client, kind, obj.namespace, obj.name)
+        if found is None or found.uid != obj.uid:
+            self._removed(kind, obj)
+            return None
+        self._tell(kind, found)
+        return found
 
     def _removed(self, kind: Kind[Any], obj: Obj) -> None:
         store = self._stores.get(kind.id)

@@ -57,9 +57,10 @@ class FakeTransport:
         fault = self.faults.for_request(method, path)
 
         def act() -> Answer:
-            if fault.status:
+            if fault.status and not fault.done:
                 return self._refused(fault, method, path)
-            return self._api.handle(method, path, body, content_type=content_type, accept=accept, user=self.name)
+            answer = self._api.handle(method, path, body, content_type=content_type, accept=accept, user=self.name)
+            return self._refused(fault, method, path) if fault.status else answer
 
         await self._dial(fault, method, path)
         return await self._exchange(fault, act, TIMEOUT if timeout is None else timeout, f"{method} {path}")

@@ -15,8 +15,10 @@ class Fault:
     """One request's bad luck. Seconds are those of the event loop, so virtual under looptime."""
 
     status: int = 0
-    """Answered instead of doing what was asked: 409, 429, 500, 503, 504."""
+    """Answered instead of doing what was asked (but see `done`): 409, 429, 500, 503, 504."""
     retry_after: float | None = None
+    done: bool = False
+    """The server did what was asked, all the same: etcd's answer came too late for it."""
     lost: Literal["", "before", "after"] = ""
     """The connection breaks before, or after, the server did what was asked."""
     wait: float = 0.0
@@ -49,11 +51,24 @@ THROTTLED = Fault(status=429, retry_after=1.0)
 BROKEN = Fault(status=500)
 UNAVAILABLE = Fault(status=503)
 TIMED_OUT = Fault(status=504)
+TIMED_OUT_AFTER = Fault(status=504, done=True)
+BROKEN_AFTER = Fault(status=500, done=True)
 LOST_BEFORE = Fault(lost="before")
 LOST_AFTER = Fault(lost="after")
 SLOW = Fault(delay=0.5, late=0.5)
 
-REQUEST_FAULTS = (CONFLICT, THROTTLED, BROKEN, UNAVAILABLE, TIMED_OUT, LOST_BEFORE, LOST_AFTER, SLOW)
+REQUEST_FAULTS = (
+    CONFLICT,
+    THROTTLED,
+    BROKEN,
+    BROKEN_AFTER,
+    UNAVAILABLE,
+    TIMED_OUT,
+    TIMED_OUT_AFTER,
+    LOST_BEFORE,
+    LOST_AFTER,
+    SLOW,
+)
 EVENT_FAULTS = (
     Mishap(lag=0.2),
     Mishap(twice=True),

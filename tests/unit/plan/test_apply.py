@@ -16,7 +16,8 @@ from understudy.kinds.core import CONFIG_MAPS, NAMESPACES, PODS, SERVICES, Pod
 from understudy.kinds.kind import Kind
 from understudy.kinds.meta import Key, Obj, ObjectMeta
 from understudy.loop.controller import Right, may
-from understudy.plan.apply import LOST_ATTEMPTS, NotAllowed
+from understudy.plan.apply import NotAllowed
+from understudy.plan.doubt import ATTEMPTS
 from understudy.plan.steps import (
     Create,
     Delete,
@@ -82,7 +83,7 @@ class TestCreate:
         desk.faults.next(LOST_BEFORE, method="POST", times=100)
         with pytest.raises(Lost):
             await desk.do(create(prefix="web-"))
-        assert len(desk.calls("POST")) == LOST_ATTEMPTS
+        assert len(desk.calls("POST")) == ATTEMPTS
 
     async def test_a_name_that_is_taken_gets_another_suffix(self) -> None:
         desk = Desk()
@@ -348,7 +349,7 @@ class TestDelete:
         desk.faults.next(LOST_BEFORE, method="DELETE", times=100)
         with pytest.raises(Lost):
             await desk.do(delete(obj))
-        assert len(desk.calls("DELETE")) == LOST_ATTEMPTS
+        assert len(desk.calls("DELETE")) == ATTEMPTS
         assert desk.shown(PODS) == {"x": obj.revision}
 
     async def test_what_is_sent(self) -> None:

@@ -97,6 +97,14 @@ class TestRequests:
         transport.faults.next(Fault(status=429, retry_after=7.0), times=2)
         assert await outcome(as_answer(Client(transport).call("POST", CONFIGMAPS, configmap("b")))) == ("0", 14)
 
+    async def test_fail_and_yet_are_done(self, api: FakeApi) -> None:
+        transport = api.transport()
+        transport.faults.next(Fault(status=504, done=True))
+        transport.faults.next(Fault(status=504))
+        assert await outcome(post(transport, "a")) == ("504", 0)
+        assert await outcome(post(transport, "b")) == ("504", 0)
+        assert [each["metadata"]["name"] for each in api.objects("configmaps")] == ["a"]
+
     async def test_cancelled_on_their_way_change_nothing(self, api: FakeApi) -> None:
         transport = api.transport()
         transport.faults.next(Fault(delay=5.0))
