@@ -19,6 +19,8 @@ from understudy.scheduler.shape import Shape
 NO_NODES = "no nodes available to schedule pods"
 NO_VICTIMS = "No preemption victims found for incoming pod"
 NOT_HELPFUL = "Preemption is not helpful for scheduling"
+NO_CLAIMS = "no new claims to deallocate"
+"""What the DynamicResources plugin says first whenever it has nothing to do with a pod."""
 NEVER = "not eligible due to preemptionPolicy=Never."
 
 Counts = Mapping[str, Mapping[str, int]]
@@ -73,8 +75,8 @@ def _histogram(counts: Mapping[str, Mapping[str, int]]) -> str:
 
 
 def _message(nodes: int, why: str, hopeful: int, may_preempt: bool) -> str:
-    said = f"0/{nodes} nodes are available: {why}."
+    said = f"0/{nodes} nodes are available: {why}. {NO_CLAIMS}, preemption:"
     if not may_preempt:
-        return f"{said} preemption: {NEVER}"
+        return f"{said} {NEVER}"
     victims = _histogram({"": {text: n for text, n in ((NO_VICTIMS, hopeful), (NOT_HELPFUL, nodes - hopeful)) if n}})
-    return f"{said} preemption: 0/{nodes} nodes are available: {victims}."
+    return f"{said} 0/{nodes} nodes are available: {victims}."

@@ -15,7 +15,9 @@ from understudy.testing.kubelet import add_nodes
 
 pytestmark = pytest.mark.looptime
 
-FULL = "0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: 1 "
+FULL = (
+    "0/1 nodes are available: 1 Insufficient cpu. no new claims to deallocate, preemption: 0/1 nodes are available: 1 "
+)
 
 
 # What users see

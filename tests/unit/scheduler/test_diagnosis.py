@@ -18,6 +18,7 @@ def diagnose(wish: Json, *nodes: Node, may_preempt: bool = True) -> Diagnosis:
     return found
 
 
+PREEMPTION = "no new claims to deallocate, preemption:"
 HELPLESS = "Preemption is not helpful for scheduling"
 VICTIMLESS = "No preemption victims found for incoming pod"
 BIG = {"containers": [container("8", "1Gi")]}
@@ -33,7 +34,7 @@ def test_reasons_are_sorted_as_text() -> None:
 
     assert found.message == (
         "0/12 nodes are available: 1 node(s) had untolerated taint(s), 1 node(s) were unschedulable, "
-        f"10 Insufficient cpu. preemption: 0/12 nodes are available: 12 {HELPLESS}."
+        f"10 Insufficient cpu. {PREEMPTION} 0/12 nodes are available: 12 {HELPLESS}."
     )
     assert found.reasons == {
         "NodeUnschedulable": {"node(s) were unschedulable": 1},
@@ -52,7 +53,7 @@ def test_all_shortages_of_a_node_are_named() -> None:
     found = diagnose({"containers": [container("8", "64Gi")]}, node(pods="0"))
 
     assert found.message.startswith(
-        "0/1 nodes are available: 1 Insufficient cpu, 1 Insufficient memory, 1 Too many pods. preemption:"
+        f"0/1 nodes are available: 1 Insufficient cpu, 1 Insufficient memory, 1 Too many pods. {PREEMPTION}"
     )
 
 
@@ -67,7 +68,7 @@ def test_nodes_that_others_could_leave_have_no_victims() -> None:
     assert isinstance(found, Diagnosis)
     assert found.message == (
         "0/3 nodes are available: 3 Insufficient cpu. "
-        f"preemption: 0/3 nodes are available: 1 {HELPLESS}, 2 {VICTIMLESS}."
+        f"{PREEMPTION} 0/3 nodes are available: 1 {HELPLESS}, 2 {VICTIMLESS}."
     )
 
 
@@ -83,7 +84,7 @@ def test_a_pod_as_big_as_the_node_could_have_it_to_itself() -> None:
 
 def test_pods_that_never_preempt() -> None:
     assert diagnose(BIG, node(), may_preempt=False).message == (
-        "0/1 nodes are available: 1 Insufficient cpu. preemption: not eligible due to preemptionPolicy=Never."
+        f"0/1 nodes are available: 1 Insufficient cpu. {PREEMPTION} not eligible due to preemptionPolicy=Never."
     )
 
 
@@ -92,7 +93,7 @@ def test_an_affinity_that_contradicts_itself() -> None:
     found = diagnose({"affinity": affinity({"matchFields": both})}, node("a"), node("b"))
 
     assert found.message == (
-        f"0/2 nodes are available: pod affinity terms conflict. preemption: 0/2 nodes are available: 2 {HELPLESS}."
+        f"0/2 nodes are available: pod affinity terms conflict. {PREEMPTION} 0/2 nodes are available: 2 {HELPLESS}."
     )
 
 
@@ -106,7 +107,7 @@ def test_an_affinity_that_contradicts_itself() -> None:
 def test_an_affinity_that_names_its_node(name: str, said: str) -> None:
     found = diagnose(BIG | {"affinity": affinity(name_in(name))}, node("node-1"), node("node-2"))
 
-    assert found.message == f"0/2 nodes are available: {said}. preemption: 0/2 nodes are available: 2 {HELPLESS}."
+    assert found.message == f"0/2 nodes are available: {said}. {PREEMPTION} 0/2 nodes are available: 2 {HELPLESS}."
 
 
 def test_ports() -> None:
@@ -119,5 +120,5 @@ def test_ports() -> None:
     assert isinstance(found, Diagnosis)
     assert found.message == (
         "0/1 nodes are available: 1 node(s) didn't have free ports for the requested pod ports. "
-        f"preemption: 0/1 nodes are available: 1 {VICTIMLESS}."
+        f"{PREEMPTION} 0/1 nodes are available: 1 {VICTIMLESS}."
     )
