@@ -18,7 +18,6 @@ DECISION_SECONDS = Histogram(
     buckets=(1e-5, 1e-4, 5e-4, 1e-3, 5e-3, 1e-2, 5e-2, 0.1, 0.5, 1.0),
     registry=METRICS,
 )
-STEPS = Counter("understudy_steps_total", "Steps applied.", ["controller", "step"], registry=METRICS)
 QUEUE_DEPTH = Gauge("workqueue_depth", "Keys that wait or run.", ["name"], registry=METRICS)
 RETRIES = Counter("workqueue_retries_total", "Keys tried again after a failure.", ["name"], registry=METRICS)
 WATCH_EVENTS = Counter("understudy_watch_events_total", "Watch events received.", ["kind"], registry=METRICS)

@@ -133,7 +133,7 @@ class TestWindow:
 FATE = st.tuples(st.floats(0, 5), st.sampled_from(["well", "well", "well", "quota", "lost"]))
 
 
-@given(fates=st.lists(FATE, max_size=40), slow=st.booleans())
+@given(fates=st.lists(FATE, max_size=15), slow=st.booleans())
 def test_in_flight_never_exceeds_one_more_than_succeeded(fates: list[tuple[float, str]], slow: bool) -> None:
     errors: dict[int, Any] = {
         number: QUOTA if fate == "quota" else Lost("cut") for number, (_, fate) in enumerate(fates) if fate != "well"
