@@ -18,18 +18,12 @@ import yaml
 from understudy.cluster.embedded import EmbeddedCluster
 from understudy.cluster.errors import ClusterError
 from understudy.cluster.process import Identity, wait_until
-from understudy.cluster.toolchain import ensure
 
 PODS = "/api/v1/namespaces/default/pods"
 CONFIGMAPS = "/api/v1/namespaces/default/configmaps"
 NAMESPACES = "/api/v1/namespaces"
 
 Make = Callable[..., EmbeddedCluster]
-
-
-@pytest.fixture(scope="module")
-def binaries() -> dict[str, Path]:
-    return ensure(["etcd", "kube-apiserver", "kwok", "kubectl"])
 
 
 @pytest.fixture
@@ -55,9 +49,29 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedCluster
     cluster.down()
 
 
+@pytest.fixture(scope="module")
+def worn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedCluster]:
+    """One cluster for the tests that break something and then let `up` repair it. It knows the ConfigMap `kept`."""
+    cluster = EmbeddedCluster("worn", tmp_path_factory.mktemp("worn"))
+    cluster.up()
+    remember(cluster, "kept")
+    yield cluster
+    cluster.down()
+
+
 def identities(cluster: EmbeddedCluster) -> dict[str, Identity]:
     found = {component.name: Identity.of(component.pid) for component in cluster.status().components if component.pid}
     return {name: identity for name, identity in found.items() if identity}
+
+
+def ports_of(cluster: EmbeddedCluster) -> dict[str, int | None]:
+    return {component.name: component.port for component in cluster.status().components}
+
+
+def left_over(root: Path) -> list[Path]:
+    """What is still there of any cluster."""
+    folder = root / "clusters"
+    return list(folder.iterdir()) if folder.exists() else []
 
 
 def kubectl(binaries: dict[str, Path], kubeconfig: Path, *args: str) -> str:
@@ -86,7 +100,7 @@ def test_up_kubectl_down(make: Make, binaries: dict[str, Path], tmp_path: Path) 
     assert set(ran) == {"etcd", "kube-apiserver"}
     assert cluster.down()
     assert not any(identity.alive() for identity in ran.values())
-    assert list((tmp_path / "clusters").iterdir()) == []
+    assert left_over(tmp_path) == []
 
 
 def test_the_version_is_the_pinned_one(shared: EmbeddedCluster) -> None:
@@ -107,12 +121,12 @@ def test_data_is_kept_and_pods_never_share_addresses(make: Make) -> None:
     before = _pod(cluster, "before")
     addresses = [_address(cluster, before)]
     waiting = _pod(cluster, "waiting", {"kwok.understudy.dev/ready-delay": "3s"})
-    ports = {component.name: component.port for component in cluster.status().components}
+    ports = ports_of(cluster)
     cluster.down(keep_data=True)
     assert {component.state for component in cluster.status().components} == {"stopped"}
     cluster.up()
     assert "kept" in remembered(cluster)
-    assert {component.name: component.port for component in cluster.status().components} == ports
+    assert ports_of(cluster) == ports
     addresses += [_address(cluster, pod) for pod in (_pod(cluster, "after"), waiting, before)]
     assert len(set(addresses)) == 3
 
@@ -134,65 +148,57 @@ def _address(cluster: EmbeddedCluster, pod: str) -> str:
 
 
 @pytest.mark.parametrize(("victim", "survivor"), [("kube-apiserver", "etcd"), ("etcd", "kube-apiserver")])
-def test_what_was_killed_is_started_again_and_the_rest_left_alone(make: Make, victim: str, survivor: str) -> None:
-    cluster = make()
-    cluster.up()
-    remember(cluster, "kept")
-    before = identities(cluster)
+def test_what_was_killed_is_started_again_and_the_rest_left_alone(
+    worn: EmbeddedCluster, victim: str, survivor: str
+) -> None:
+    before, ports = identities(worn), ports_of(worn)
     os.kill(before[victim].pid, signal.SIGKILL)
-    assert wait_until(lambda: not cluster.status().running, 10)
-    states = {component.name: component.state for component in cluster.status().components}
+    assert wait_until(lambda: not worn.status().running, 10)
+    states = {component.name: component.state for component in worn.status().components}
     assert states[victim] == "stale"
-    cluster.up()
-    after = identities(cluster)
-    assert cluster.status().running
+    worn.up()
+    after = identities(worn)
+    assert worn.status().running
     assert after[survivor] == before[survivor]
     assert after[victim] != before[victim]
-    assert "kept" in remembered(cluster)
+    assert ports_of(worn) == ports, "whoever was connected finds it again"
+    assert "kept" in remembered(worn)
 
 
-def test_a_reboot_is_repaired(make: Make) -> None:
-    cluster = make()
-    cluster.up()
-    remember(cluster, "kept")
-    for identity in identities(cluster).values():
+def test_a_reboot_is_repaired(worn: EmbeddedCluster) -> None:
+    for identity in identities(worn).values():
         os.kill(identity.pid, signal.SIGKILL)
-    for pidfile in cluster.at.pids.iterdir():
+    for pidfile in worn.at.pids.iterdir():
         pidfile.write_text(str(Identity(1, 1, "the-boot-before")))
-    cluster.up()
-    assert "kept" in remembered(cluster)
+    worn.up()
+    assert "kept" in remembered(worn)
 
 
-def test_a_damaged_record_is_written_anew(make: Make) -> None:
-    cluster = make()
-    cluster.up()
-    remember(cluster, "kept")
-    before = identities(cluster)
-    cluster.at.config.write_bytes(b"{ half a rec")
-    cluster.up()
+def test_a_damaged_record_is_written_anew(worn: EmbeddedCluster) -> None:
+    before = identities(worn)
+    worn.at.config.write_bytes(b"{ half a rec")
+    worn.up()
     assert not any(identity.alive() for identity in before.values())
-    assert "kept" in remembered(cluster)
+    assert "kept" in remembered(worn)
 
 
 @pytest.mark.parametrize("lost", ["apiserver.crt", "ca.key"])
-def test_lost_certificates_are_made_anew(make: Make, lost: str) -> None:
-    cluster = make()
-    cluster.up()
-    remember(cluster, "kept")
-    (cluster.at.pki / lost).unlink()
-    cluster.up()
-    assert "kept" in remembered(cluster)
+def test_lost_certificates_are_made_anew(worn: EmbeddedCluster, lost: str) -> None:
+    (worn.at.pki / lost).unlink()
+    worn.up()
+    assert "kept" in remembered(worn)
 
 
-def test_two_names_are_two_clusters(make: Make) -> None:
-    one, two = make("one"), make("two")
-    one.up()
-    two.up()
-    remember(one, "only-in-one")
-    assert "only-in-one" not in remembered(two)
-    assert not {i.pid for i in identities(one).values()} & {i.pid for i in identities(two).values()}
-    one.down()
-    assert two.status().running
+def test_two_names_are_two_clusters(shared: EmbeddedCluster) -> None:
+    other = EmbeddedCluster("other", shared.at.root)
+    try:
+        other.up()
+        remember(shared, "only-here")
+        assert "only-here" not in remembered(other)
+        assert not {i.pid for i in identities(shared).values()} & {i.pid for i in identities(other).values()}
+    finally:
+        other.down()
+    assert shared.status().running
 
 
 def test_two_commands_at_once_make_one_cluster(tmp_path: Path, make: Make) -> None:
@@ -249,7 +255,7 @@ def test_ctrl_c_during_up_leaves_nothing(make: Make, tmp_path: Path, number: sig
         assert child.wait(20) not in (0, None)
     assert ran
     assert not any(identity.alive() for identity in ran.values())
-    assert list((tmp_path / "clusters").iterdir()) == []
+    assert left_over(tmp_path) == []
 
 
 def test_an_up_that_was_killed_is_finished_by_the_next(make: Make, tmp_path: Path) -> None:
@@ -260,7 +266,7 @@ def test_an_up_that_was_killed_is_finished_by_the_next(make: Make, tmp_path: Pat
     cluster.up()
     assert identities(cluster) == ran
     assert cluster.down()
-    assert list((tmp_path / "clusters").iterdir()) == []
+    assert left_over(tmp_path) == []
 
 
 def test_a_cluster_of_a_test_run_dies_with_it(make: Make, tmp_path: Path) -> None:
@@ -278,19 +284,18 @@ def test_a_cluster_of_a_test_run_dies_with_it(make: Make, tmp_path: Path) -> Non
 def test_a_wrong_argument_is_told_in_the_servers_words(make: Make, tmp_path: Path) -> None:
     with pytest.raises(ClusterError, match="unknown flag: --no-such-flag"):
         make().up(apiserver_args=["--no-such-flag"])
-    assert list((tmp_path / "clusters").iterdir()) == []
+    assert left_over(tmp_path) == []
 
 
-def test_arguments_are_kept_until_others_are_given(make: Make) -> None:
-    cluster = make()
-    cluster.up(apiserver_args=["--profiling=true"])
-    with cluster.api() as api:
+def test_arguments_are_kept_until_others_are_given(worn: EmbeddedCluster) -> None:
+    worn.up(apiserver_args=["--profiling=true"])
+    with worn.api() as api:
         assert api.text("/debug/pprof/")[0] == http.client.OK
-    cluster.up()
-    with cluster.api() as api:
+    worn.up()
+    with worn.api() as api:
         assert api.text("/debug/pprof/")[0] == http.client.OK
-    cluster.up(apiserver_args=[])
-    with cluster.api() as api:
+    worn.up(apiserver_args=[])
+    with worn.api() as api:
         assert api.text("/debug/pprof/")[0] == http.client.NOT_FOUND
 
 

@@ -24,6 +24,8 @@ from understudy.cluster.rest import Api, ApiError, Object
 T = TypeVar("T")
 PATIENCE = 30.0
 """Seconds until something that should take one is given up: the machine may be busy."""
+IDLE = 30.0
+"""Seconds after which a connection is not trusted; the API server closes one after 90."""
 ROOTS = {
     "apps/v1": ("deployments", "replicasets"),
     "batch/v1": ("jobs",),
@@ -121,8 +123,18 @@ class World:
 
     cluster: EmbeddedCluster
     binaries: Mapping[str, Path]
-    api: Api
+    connection: Api
     numbers: "count[int]" = field(default_factory=count)
+    used: float = 0.0
+
+    @property
+    def api(self) -> Api:
+        """An administrator's connection, opened anew before the server has closed it because nobody used it."""
+        now = time.monotonic()
+        if now - self.used > IDLE:
+            self.connection.__exit__()
+        self.used = now
+        return self.connection
 
     def pid(self, component: str) -> int:
         """The process id of a component that runs."""
@@ -144,12 +156,12 @@ class World:
     def restart_apiserver(self) -> None:
         """Kill the API server and start it again; it is ready when this returns."""
         self.kill("kube-apiserver")
-        self.repair()
+        self.cluster.up(die_with_parent=True)
+        self.connection.__exit__()  # it is of the server before
 
     def repair(self) -> None:
-        """Start what does not run of the control plane."""
-        self.cluster.up(die_with_parent=True)
-        self.api.__exit__()  # its connection is of the server before
+        """Start loops that ended, as whoever runs a control plane does: on a slow machine the Lease may get lost."""
+        loops.start(self.cluster, die_with_parent=True)
 
     def compact(self) -> None:
         """Make etcd forget all history: no watch can be resumed from before now, once the API server forgot it too."""
@@ -179,18 +191,21 @@ class World:
         """A new namespace in which pods can be created."""
         name = f"test-{next(self.numbers)}"
         self.api.create(path("namespaces"), {"metadata": {"name": name}})
-        made = Place(self, self.api, name)
+        made = Place(self, name)
         until(lambda: made.get("serviceaccounts", "default"))
         return made
 
 
 @dataclass
 class Place:
-    """One namespace. `api` is an administrator's connection."""
+    """One namespace."""
 
     world: World
-    api: Api
     name: str
+
+    @property
+    def api(self) -> Api:
+        return self.world.api
 
     def path(self, plural: str, name: str = "", subresource: str = "") -> str:
         return path(plural, self.name, name, subresource)
