@@ -21,6 +21,7 @@ from understudy.errors import ApiError, Unauthorized
 from understudy.loop.lease import Lease, LeaseLost
 from understudy.obs.health import HealthServer
 from understudy.obs.metrics import METRICS
+from understudy.plan.events import Recorder
 
 log = logging.getLogger(__name__)
 
@@ -72,13 +73,17 @@ async def run(options: Options, make: Make) -> int:
     """
     connection = load(options.kubeconfig, options.context)
     client = Client(connect(connection, size=options.connections))
-    process = Process(options, _lease(options, client), lambda: reach(client))
+    recorder = Recorder(client)
+    telling = asyncio.ensure_future(recorder.run())
+    process = Process(options, _lease(options, client, recorder), lambda: reach(client))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, process.stop)
     try:
         return await process.run(await make(client, process.fenced))
     finally:
+        telling.cancel()
+        await asyncio.gather(telling, return_exceptions=True)
         await client.close()
 
 
@@ -184,7 +189,8 @@ def _missing(component: Component) -> str | None:
     return f"not synced yet: {', '.join(missing)}" if missing else None
 
 
-def _lease(options: Options, client: Client) -> Lease | None:
+def _lease(options: Options, client: Client, recorder: Recorder) -> Lease | None:
+    """The Lease asked for; that it was won is told as an Event on it. Raises ConfigError for times that do not fit."""
     if options.lease is None:
         return None
     namespace, name = options.lease
@@ -197,6 +203,7 @@ def _lease(options: Options, client: Client) -> Lease | None:
             duration=options.lease_duration,
             renew_deadline=options.renew_deadline,
             retry=options.retry_period,
+            tell=lambda event: recorder.record(event, name),
         )
     except ValueError as error:
         raise ConfigError(f"--lease-duration, --renew-deadline, --retry-period: {error}") from None
