@@ -9,7 +9,7 @@ from typing import Any
 
 from understudy.kinds.apps import REPLICA_SETS, ReplicaSet
 from understudy.operators.deployment.revisions import revision_of
-from understudy.operators.deployment.rollout import Rollout, age
+from understudy.operators.deployment.rollout import Rollout, age, is_counted
 from understudy.plan.steps import Delete, Step, Together
 
 _ALL = 2**31 - 1
@@ -43,5 +43,4 @@ def _by_revision(each: ReplicaSet) -> tuple[int, tuple[str, str]]:
 
 
 def _is_empty(each: ReplicaSet) -> bool:
-    counted = each.status.observedGeneration >= each.metadata.generation
-    return counted and each.status.replicas == 0 and each.spec.replicas == 0
+    return is_counted(each) and each.status.replicas == 0 and each.spec.replicas == 0

@@ -24,7 +24,7 @@ from understudy.operators.deployment.conditions import (
 )
 from understudy.operators.deployment.progress import has_deadline, sync_rollout_status
 from understudy.operators.deployment.revisions import annotations_of_new, highest
-from understudy.operators.deployment.rollout import Rollout, asked
+from understudy.operators.deployment.rollout import Rollout, room
 from understudy.operators.deployment.scaling import replicas_annotations
 from understudy.operators.deployment.status import write
 from understudy.operators.deployment.templates import same_template
@@ -87,7 +87,7 @@ def first_replicas(rollout: Rollout) -> int:
     """How many pods a new ReplicaSet may begin with: all, or what the surge leaves beside the old ones."""
     if rollout.deployment.spec.strategy.type == "Recreate":
         return rollout.replicas
-    return max(0, min(rollout.most - asked(rollout.old), rollout.replicas))
+    return max(0, min(room(rollout), rollout.replicas))
 
 
 def replica_set_body(rollout: Rollout, replicas: int, revision: str) -> dict[str, Any]:

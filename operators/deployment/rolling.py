@@ -11,7 +11,7 @@ from understudy.kinds.apps import ReplicaSet
 from understudy.operators.deployment.cleanup import clean_up
 from understudy.operators.deployment.newest import create
 from understudy.operators.deployment.progress import complete, sync_rollout_status
-from understudy.operators.deployment.rollout import Rollout, asked
+from understudy.operators.deployment.rollout import Rollout, asked, is_counted, room
 from understudy.operators.deployment.scaling import scale_to
 from understudy.plan.steps import Step
 
@@ -36,8 +36,7 @@ def new_size(rollout: Rollout, new: ReplicaSet) -> int:
     size = new.spec.replicas
     if size >= rollout.replicas:
         return rollout.replicas
-    room = rollout.most - asked(rollout.every)
-    return min(size + max(0, room), rollout.replicas)
+    return min(size + max(0, room(rollout)), rollout.replicas)
 
 
 def old_sizes(rollout: Rollout, new: ReplicaSet) -> list[tuple[ReplicaSet, int]]:
@@ -48,7 +47,7 @@ def old_sizes(rollout: Rollout, new: ReplicaSet) -> list[tuple[ReplicaSet, int]]
     """
     active = rollout.active_old
     spare = asked(rollout.every) - rollout.least - (new.spec.replicas - available(new))
-    if spare <= 0 or not active:
+    if spare <= 0 or not all(is_counted(each) for each in active):
         return []
     sizes = {each.uid: each.spec.replicas for each in active}
     _take(sizes, {each.uid: each.spec.replicas - available(each) for each in active}, spare)

@@ -79,3 +79,20 @@ def age(replica_set: ReplicaSet) -> tuple[str, str]:
 def asked(replica_sets: Sequence[ReplicaSet]) -> int:
     """How many pods these ReplicaSets are to have, together."""
     return sum(each.spec.replicas for each in replica_sets)
+
+
+def room(rollout: Rollout) -> int:
+    """How many pods may be added now. None while an old ReplicaSet has yet to count, and delete, after its scaling."""
+    if not all(is_counted(each) for each in rollout.old):
+        return 0
+    return rollout.most - sum(max(each.spec.replicas, each.status.replicas) for each in rollout.every)
+
+
+def is_counted(each: ReplicaSet) -> bool:
+    """Whether its status already tells about the size it has now."""
+    return each.status.observedGeneration >= each.metadata.generation
+
+
+def is_shrinking(each: ReplicaSet) -> bool:
+    """Whether it may have more pods than it is to have: it did not count since its last scaling, or counted more."""
+    return not is_counted(each) or each.status.replicas > each.spec.replicas

@@ -10,7 +10,7 @@ from typing import Any
 
 from understudy.kinds.apps import DEPLOYMENTS, REPLICA_SETS, ReplicaSet
 from understudy.operators.deployment.annotations import DESIRED_REPLICAS, MAX_REPLICAS, changed, count
-from understudy.operators.deployment.rollout import Rollout, age, asked
+from understudy.operators.deployment.rollout import Rollout, age, asked, is_shrinking
 from understudy.plan.steps import Event, Patch, Step
 
 Share = tuple[ReplicaSet, int]
@@ -31,7 +31,15 @@ def resize(rollout: Rollout) -> Generator[Step, Any, None]:
         for old in rollout.active_old:
             yield from scale_to(rollout, old, 0, "the new ReplicaSet has all pods already")
     elif rollout.deployment.spec.strategy.type != "Recreate":
-        for each, size in shares(rollout):
+        yield from _share(rollout)
+
+
+def _share(rollout: Rollout) -> Generator[Step, Any, None]:
+    """Give each its share; none grows before those that shrink have counted, and deleted, their surplus."""
+    wanted = shares(rollout)
+    full = any(size < each.spec.replicas or is_shrinking(each) for each, size in wanted)
+    for each, size in wanted:
+        if size <= each.spec.replicas or not full:
             yield from scale_to(rollout, each, size, f"its share of {rollout.replicas} replicas")
 
 

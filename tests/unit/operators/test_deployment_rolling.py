@@ -17,6 +17,7 @@ from tests.unit.operators.deployments import (
     sizes,
 )
 from understudy.kinds.apps import REPLICA_SETS, ReplicaSet
+from understudy.operators.deployment.newest import first_replicas
 from understudy.operators.deployment.rolling import new_size, old_sizes
 from understudy.operators.deployment.rollout import asked
 from understudy.plan.steps import Create, Patch
@@ -99,6 +100,25 @@ def test_a_count_from_before_the_last_scaling_saves_no_pod() -> None:
     assert [size for _, size in old_sizes(state, state.new)] == [7]
 
 
+def test_it_grows_into_the_place_of_pods_that_are_gone_and_not_of_those_that_will_go() -> None:
+    web = deployment(10, surge=3, unavailable=2)
+    for actual, size in ((10, 3), (9, 4), (8, 5)):
+        state = rollout(web, replica_set("old", 8, actual=actual), new(3))
+        assert state.new is not None
+        assert new_size(state, state.new) == size
+
+
+def test_while_an_old_one_has_not_counted_since_its_scaling_nothing_moves() -> None:
+    """It may have shrunk and grown again meanwhile: there may be more pods than it says, or fewer available ones."""
+    silent = replica_set("old", 10, generation=2)
+    state = rollout(deployment(10, surge=3, unavailable=2), silent, new(1))
+    assert state.new is not None
+    assert new_size(state, state.new) == 1
+    assert old_sizes(state, state.new) == []
+    third = rollout(deployment(10, image="web:3", surge=3, unavailable=2), silent)
+    assert first_replicas(third) == 0
+
+
 POD_COUNTS = st.integers(0, 30)
 
 
@@ -144,11 +164,12 @@ def test_a_rollout_goes_hand_over_hand() -> None:
     fresh = only(steps, Create).body["metadata"]["name"]
     told = [message for _, _, message in events(steps)]
     assert told == [f"Scaled up replica set {fresh} from 0 to 3", "Scaled down replica set old from 10 to 8"]
+    by_name = {each.name: each for each in view.all(REPLICA_SETS)}
+    assert of(decided(view), Patch) == []  # the old pods are still there
+    report(view, by_name["old"], actual=8, available=8)
     decided(view)
     assert sizes(view) == {"old": 8, fresh: 5}
     assert of(decided(view), Patch) == []
-    by_name = {each.name: each for each in view.all(REPLICA_SETS)}
-    report(view, by_name["old"], actual=8, available=8)
     report(view, by_name[fresh], actual=5, available=4)
     decided(view)
     assert sizes(view) == {"old": 4, fresh: 5}

@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.operators.decisions import NOW, events, of, only, writes
-from tests.unit.operators.deployments import current, decided, deployment, replica_set, rollout, seen, sizes
+from tests.unit.operators.deployments import (
+    current,
+    decided,
+    deployment,
+    replica_set,
+    report,
+    rollout,
+    seen,
+    sizes,
+)
 from understudy.kinds.apps import Deployment, ReplicaSet
 from understudy.operators.deployment.annotations import DESIRED_REPLICAS, MAX_REPLICAS
 from understudy.operators.deployment.scaling import is_saturated, is_scaled, shares
@@ -76,6 +85,25 @@ def test_after_a_failed_write_the_rest_is_made_up_for() -> None:
     view = seen(deployment(5), *done, *family({"v2": 1}, before=3))
     decided(view)
     assert sizes(view) == {"v3": 2, "v2": 2, "v1": 1}
+
+
+def test_none_grows_before_those_that_shrink_are_done() -> None:
+    """v1 remembers a far larger Deployment and gives pods up; v3 gets them when they are gone."""
+    shrinking, growing = family({"v1": 6}, before=24), family({"v3": 4}, before=6)
+    view = seen(deployment(12), *shrinking, *growing)
+    for _ in range(2):
+        decided(view)
+        assert sizes(view) == {"v1": 4, "v3": 4}
+    report(view, shrinking[0], actual=4, available=4)
+    decided(view)
+    assert sizes(view) == {"v1": 4, "v3": 8}
+
+
+@pytest.mark.parametrize("unsettled", [{"actual": 4}, {"generation": 2}])
+def test_nor_before_pods_of_an_earlier_scaling_are_gone(unsettled: dict[str, Any]) -> None:
+    view = seen(deployment(12), *family({"v1": 3}, before=9, **unsettled), *family({"v3": 6}, before=9))
+    decided(view)
+    assert sizes(view) == {"v1": 3, "v3": 6}
 
 
 def test_everyone_remembers_the_new_size_and_the_user_is_told() -> None:
