@@ -12,6 +12,7 @@ from tests.oracle.normal import Object, as_text
 
 Normal = Mapping[str, list[Object]]
 ABSENT = "(nothing)"
+_LONG = 300
 
 
 def differences(ours: Normal, upstream: Normal) -> Iterator[str]:
@@ -67,4 +68,10 @@ def _fields(at: str, ours: Any, upstream: Any) -> Iterator[str]:
         for number, (one, other) in enumerate(zip(ours, upstream, strict=True)):
             yield from _fields(f"{at}[{number}]", one, other)
     else:
-        yield f"{at}: ours {as_text(ours)}, upstream {as_text(upstream)}"
+        yield f"{at}: ours {_short(ours)}, upstream {_short(upstream)}"
+
+
+def _short(given: Any) -> str:
+    """A value for the eye: of a long list only the length."""
+    text = as_text(given)
+    return f"{len(given)} entries" if isinstance(given, list) and len(text) > _LONG else text

@@ -123,6 +123,11 @@ def _plain(kind: str, each: Object, names: Names) -> Object:
     return found
 
 
+def _rank(entry: Any) -> tuple[str, str]:
+    """By type first, so that the same condition of both sides is compared."""
+    return (entry.get("type", "") if isinstance(entry, dict) else "", as_text(entry))
+
+
 def _sort(body: Object) -> None:
     """Lists whose order means nothing."""
     for holder, field in (
@@ -135,7 +140,7 @@ def _sort(body: Object) -> None:
         (body["metadata"], "finalizers"),
     ):
         if holder.get(field):
-            holder[field].sort(key=as_text)
+            holder[field].sort(key=_rank)
     for subset in body.get("subsets") or ():
         for each in subset.values():
             each.sort(key=as_text)

@@ -53,7 +53,15 @@ DEPLOYMENTS = (
     Sequence(
         "deployment-rollout",
         (
-            CREATED,
+            step("create", deployment(2)),
+            step("update", _image("2")),
+            step("undo", k("rollout undo deployment/web")),
+        ),
+    ),
+    Sequence(
+        "deployment-revisions",  # of one pod: more than nine texts of Events, and upstream drops one at random
+        (
+            step("create", deployment(1)),
             step("update", _image("2")),
             step("again", _image("3")),
             step("undo", k("rollout undo deployment/web")),
@@ -173,7 +181,6 @@ DEPLOYMENTS = (
             step("the account comes", k("create serviceaccount nobody"), still=25),
         ),
     ),
-    Sequence("deployment-selects-all", (step("create", deployment(selector={"matchLabels": {}})),)),
 )
 
 REPLICA_SETS = tuple(
@@ -300,8 +307,9 @@ SERVICES = (
     Sequence(
         "service-slices",
         (
-            step("pods", replica_set(120), service()),
-            step("fewer", k("scale replicaset/web --replicas=60"), still=3),
+            step("pods", replica_set(120), still=4),
+            step("create", service(), still=3),
+            step("to nothing", k("scale replicaset/web --replicas=0"), still=3),
         ),
     ),
     Sequence(
