@@ -26,7 +26,7 @@ RULES: Sequence[Known] = (
     Known(
         r"^(Endpoints|EndpointSlice) .* \.metadata\.annotations: "
         r'ours \{"endpoints\.kubernetes\.io/last-change-trigger-time": "TIME"\}, upstream "\(nothing\)"$',
-        "found by comparing Pods with what is written, not by remembering Pods: what a Service's change or a lost slice "
+        "found by comparing Pods with what is written, not by remembering: what a Service's change or a lost slice "
         "brings back has a date too (docs/controllers/endpointslice.md)",
         "service-(ports|not-ready|endpoints-edited)",
     ),

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from understudy.api.client import MERGE, METADATA, METADATA_LIST, STRATEGIC, Client, decoder
 from understudy.api.transport import Lost
-from understudy.errors import AlreadyExists, ApiError, Conflict, Invalid, NotFound, PartlyDone
+from understudy.errors import AlreadyExists, ApiError, Conflict, Forbidden, Invalid, NotFound, PartlyDone
 from understudy.kinds.kind import Kind
 from understudy.kinds.meta import Key, Obj, ObjectMeta, controller_of
 from understudy.loop.controller import Right
@@ -183,6 +183,8 @@ class Applier:
                 if isinstance(error, AlreadyExists) and prefix:
                     body["metadata"]["name"], doubt = generate(prefix, self._rng), False
                     continue
+                if isinstance(error, Forbidden) and prefix:
+                    raise _unnamed(error, body["metadata"]["name"], prefix) from error
                 if not isinstance(error, Lost):
                     raise
             await asyncio.sleep(pause)
@@ -331,6 +333,15 @@ def _check(writer: Writer, verb: str, kind: Kind[Any], subresource: str) -> None
     rights = writer.rights
     if (verb, kind.group, resource) not in rights and (verb, "*", "*") not in rights:
         raise NotAllowed(f"{writer.source} may not {verb} {resource}: declare it in the controller's `rights`")
+
+
+def _unnamed(error: Forbidden, name: str, prefix: str) -> Forbidden:
+    """The same refusal without the name that was picked here: of a cause that stays, every attempt says the same.
+
+    So Events of it are counted and not multiplied. Upstream leaves naming to the server, which admits first.
+    """
+    message = error.message.replace(f'"{name}"', f'"{prefix}"')
+    return Forbidden(error.status, error.reason, message, error.details, error.retry_after)
 
 
 def _about_uid(error: Invalid) -> bool:
