@@ -5,8 +5,6 @@
 
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,14 +12,13 @@ from understudy.cluster.embedded import EmbeddedCluster
 from understudy.cluster.errors import ClusterError
 from understudy.components import registry
 from understudy.loop import rights
+from understudy.obs import ask
 
 LOOPS: Mapping[str, str] = {"controllers": "controller-manager", "scheduler": "scheduler"}
 """Component to the user whose kubeconfig, and so whose rights, it gets."""
 USER = "system:kube-controller-manager"
 ROLE = "understudy:controllers"
 PATIENCE = 60.0
-_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-"""They are on this machine: $http_proxy is not for them."""
 _RBAC = "/apis/rbac.authorization.k8s.io/v1"
 
 
@@ -101,8 +98,6 @@ def _await_ready(cluster: EmbeddedCluster, name: str) -> None:
 
 def _ready(port_file: Path) -> bool:
     try:
-        port = int(port_file.read_text())
-        with _DIRECT.open(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
-            return bool(answer.status == 200)
+        return ask.ready(f"127.0.0.1:{int(port_file.read_text())}")
     except (OSError, ValueError):
         return False

@@ -5,10 +5,8 @@
 
 import json
 import urllib.error
-import urllib.request
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlencode
 
 import click
 from rich.console import Console
@@ -16,11 +14,10 @@ from rich.table import Table
 from rich.text import Text
 
 from understudy.loop.controller import Controller
+from understudy.obs.ask import page
 
 SHORT = {"deploy": "deployment", "rs": "replicaset", "rc": "replicationcontroller", "po": "pod", "no": "node"}
 SHORT |= {"svc": "service", "ns": "namespace", "sa": "serviceaccount"}
-_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-"""Components listen on this machine or in the cluster: $http_proxy is not for them."""
 CLUSTER_SCOPED = {"node", "nodes", "namespace", "namespaces"}
 
 
@@ -117,8 +114,7 @@ def _addresses(cluster: str, given: Sequence[str]) -> Sequence[str]:
 
 def _ask(address: str, query: Mapping[str, str]) -> Iterable[Mapping[str, Any]]:
     try:
-        with _DIRECT.open(f"http://{address}/debug/explain?{urlencode(query)}", timeout=10) as answer:
-            found: list[Mapping[str, Any]] = json.load(answer)
+        found: list[Mapping[str, Any]] = page(address, "explain", query)
     except (OSError, ValueError) as error:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
         raise NothingToAsk(f"{address} does not answer: {reason}") from None

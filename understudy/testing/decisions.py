@@ -4,12 +4,11 @@ Called by `understudy.testing.cluster` and `understudy.testing.report`. A report
 answers: what cannot be had is left out.
 """
 
-import json
-import urllib.request
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+
+from understudy.obs.ask import page
 
 Record = Mapping[str, Any]
 """As `plan.explain.Record.as_json` writes it."""
@@ -20,13 +19,12 @@ STEPS = 8
 
 def about(ports: Path, kind: str, namespace: str, name: str) -> list[Record]:
     """The last decisions about one object. `ports` is the folder in which each loop wrote down its port."""
-    query = urlencode({"kind": kind.lower(), "namespace": namespace, "name": name})
-    return _ask(ports, f"explain?{query}")
+    return _ask(ports, "explain", {"kind": kind.lower(), "namespace": namespace, "name": name})
 
 
 def within(ports: Path, namespace: str, last: int = 20) -> list[Record]:
     """The last decisions that did something in a namespace, oldest first, without the events they sent."""
-    found = [each for each in _ask(ports, "journal") if (each["namespace"] or each["name"]) == namespace]
+    found = [each for each in _ask(ports, "journal", {}) if (each["namespace"] or each["name"]) == namespace]
     return [_without_events(each) for each in sorted(found, key=lambda each: str(each["at"]))[-last:]]
 
 
@@ -47,14 +45,13 @@ def _lines(record: Record) -> list[str]:
     return [f"{record['at'][11:23]} {record['controller']} {record['name']}: {record['outcome']}", *shown, *rest]
 
 
-def _ask(ports: Path, page: str) -> list[Record]:
-    return [record for file in sorted(ports.glob("*")) for record in _page(file, page)]
+def _ask(ports: Path, which: str, query: Mapping[str, str]) -> list[Record]:
+    return [record for file in sorted(ports.glob("*")) for record in _page(file, which, query)]
 
 
-def _page(file: Path, page: str) -> list[Record]:
+def _page(file: Path, which: str, query: Mapping[str, str]) -> list[Record]:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{int(file.read_text())}/debug/{page}", timeout=5) as answer:
-            found: list[Record] = json.load(answer)
-            return found
+        found: list[Record] = page(f"127.0.0.1:{int(file.read_text())}", which, query, 5.0)
     except (OSError, ValueError):
         return []
+    return found
