@@ -30,6 +30,13 @@ RULES: Sequence[Known] = (
         "brings back has a date too (docs/controllers/endpointslice.md)",
         "service-(ports|not-ready|endpoints-edited)",
     ),
+    Known(
+        r"^Deployment web \.status\.conditions\[\d\]\.(reason|message): "
+        r'ours "ReplicaSet(Updated| \S+ is progressing\.)", upstream "(NewReplicaSetCreated|Created new replica set .*)"$',
+        "a race of upstream's: its status still counts the old pods as updated if the new ReplicaSet reports its first "
+        "pod before the write that says 0, and 1 of them is no progress then; otherwise it says what ours says",
+        "deployment-stuck-scaled",
+    ),
 )
 
 
