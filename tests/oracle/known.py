@@ -32,7 +32,8 @@ RULES: Sequence[Known] = (
     ),
     Known(
         r"^Deployment web \.status\.conditions\[\d\]\.(reason|message): "
-        r'ours "ReplicaSet(Updated| \S+ is progressing\.)", upstream "(NewReplicaSetCreated|Created new replica set .*)"$',
+        r'ours "ReplicaSet(Updated| \S+ is progressing\.)", '
+        r'upstream "(NewReplicaSetCreated|Created new replica set .*)"$',
         "a race of upstream's: its status still counts the old pods as updated if the new ReplicaSet reports its first "
         "pod before the write that says 0, and 1 of them is no progress then; otherwise it says what ours says",
         "deployment-stuck-scaled",
