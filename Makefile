@@ -69,6 +69,11 @@ bench: $(VENV)/ready ## Ours and upstream's binaries side by side on one API ser
 	@$(BIN)/understudy toolchain build --upstream
 	$(BIN)/python -m tests.bench $(ARGS)
 
+.PHONY: oracle
+oracle: $(VENV)/ready ## The same user actions on upstream's controllers and on ours, and what differs
+	@$(BIN)/understudy toolchain build --upstream
+	$(BIN)/python -m tests.oracle $(ARGS)
+
 .PHONY: format
 format: $(VENV)/ready ## Let ruff put the code in shape
 	$(BIN)/ruff check --fix --quiet .
