@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from os import getpid
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
@@ -21,6 +22,7 @@ import uvloop
 from rich.console import Console
 
 from tests.bench import cases, report
+from tests.bench.access import ADMIN, Access
 from tests.bench.cases import COLLECT, DEPLOYMENT, ROLLOUT, SCHEDULE, Bench, Phase
 from tests.bench.contenders import Contender, controllers, schedulers
 from tests.bench.count import Stuck
@@ -38,7 +40,6 @@ APISERVER_ARGS = (
     "--disable-admission-plugins=TaintNodesByCondition",
     "--delete-collection-workers=16",
 )
-WARM_UP = 1000
 
 Work = Callable[[Bench, Contender], Awaitable[list[Phase]]]
 
@@ -104,52 +105,61 @@ def compare(wish: Wish, console: Console) -> list[Phase]:
     """Run everything on a cluster that exists for this long only. Raises ClusterError, ToolchainError, Stuck."""
     binaries = ensure([*CORE, *UPSTREAM], console=console)
     with (
-        _cluster(binaries, console) as cluster,
+        TemporaryDirectory(prefix="understudy-bench-") as folder,
+        _cluster(binaries, access := Access(Path(folder)), console) as cluster,
         ThreadPoolExecutor(1) as thread,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
-        return runner.run(_compare(wish, cluster, thread, binaries, console))
+        return runner.run(_compare(wish, cluster, thread, _runs(wish, binaries, access), access, console))
 
 
 @contextmanager
-def _cluster(binaries: Mapping[str, Path], console: Console) -> Iterator[EmbeddedCluster]:
+def _cluster(binaries: Mapping[str, Path], access: Access, console: Console) -> Iterator[EmbeddedCluster]:
     cluster = EmbeddedCluster(f"bench-{getpid()}", binaries=binaries, say=console.print)
+    access.write_tokens()
+    arguments = [*APISERVER_ARGS, f"--token-auth-file={access.token_file}"]
     try:
         with console.status("starting etcd and kube-apiserver"):
-            cluster.up(apiserver_args=APISERVER_ARGS, die_with_parent=True)
+            cluster.up(apiserver_args=arguments, die_with_parent=True)
+        access.write_kubeconfigs(cluster)
         yield cluster
     finally:
         cluster.down()
 
 
 async def _compare(
-    wish: Wish, cluster: EmbeddedCluster, thread: ThreadPoolExecutor, binaries: Mapping[str, Path], console: Console
+    wish: Wish,
+    cluster: EmbeddedCluster,
+    thread: ThreadPoolExecutor,
+    runs: Sequence[Run],
+    access: Access,
+    console: Console,
 ) -> list[Phase]:
     task = asyncio.current_task()
     assert task is not None, "a coroutine runs in a task"
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    client = Client(connect(load(cluster.kubeconfig())))
+    client = Client(connect(load(access.kubeconfig(ADMIN))))
     bench = Bench(cluster, Stage(client), thread)
     try:
         await bench.stage.prepare()
         with console.status("warming up the API server"):
-            await cases.warm_up(bench, min(wish.size, WARM_UP))
-        return await _rounds(bench, wish, _runs(wish, binaries), console)
+            await cases.warm_up(bench, wish.size)
+        return await _rounds(bench, wish, runs, console)
     finally:
         await client.close()
 
 
-def _runs(wish: Wish, binaries: Mapping[str, Path]) -> list[Run]:
+def _runs(wish: Wish, binaries: Mapping[str, Path], access: Access) -> list[Run]:
     """One round: each case with each contender."""
     runs: list[Run] = []
     if {DEPLOYMENT, COLLECT} & set(wish.cases):
-        runs += _each(DEPLOYMENT, controllers(binaries), partial(cases.deployment, size=wish.size))
+        runs += _each(DEPLOYMENT, controllers(binaries, access), partial(cases.deployment, size=wish.size))
     if SCHEDULE in wish.cases:
         for nodes in wish.nodes:
-            runs += _each(SCHEDULE, schedulers(binaries), partial(cases.schedule, size=wish.size, nodes=nodes))
+            runs += _each(SCHEDULE, schedulers(binaries, access), partial(cases.schedule, size=wish.size, nodes=nodes))
     if ROLLOUT in wish.cases:
         size = min(wish.size, cases.ROLLOUT_SIZE)
-        runs += _each(ROLLOUT, controllers(binaries), partial(cases.rollout, size=size))
+        runs += _each(ROLLOUT, controllers(binaries, access), partial(cases.rollout, size=size))
     return [run for run in runs if not wish.only or run.contender.name.startswith(tuple(wish.only))]
 
 

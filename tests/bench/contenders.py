@@ -9,12 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.bench.access import MANAGER, SCHEDULER, Access
 from understudy.cluster import loops
 from understudy.cluster.embedded import EmbeddedCluster
 from understudy.cluster.layout import Layout
 from understudy.components import registry
 
-KCM, SCHEDULER = "kube-controller-manager", "kube-scheduler"
+KCM, KUBE_SCHEDULER = "kube-controller-manager", "kube-scheduler"
 OURS, SAME = "ours", "same controllers"
 QPS = 5000
 
@@ -28,23 +29,30 @@ class Contender:
     start: Callable[[EmbeddedCluster], None]
 
 
-def controllers(binaries: Mapping[str, Path]) -> list[Contender]:
+def controllers(binaries: Mapping[str, Path], access: Access) -> list[Contender]:
     """Ours, then upstream with the controllers we have, then upstream as it comes."""
+    binary, config = binaries[KCM], access.kubeconfig(MANAGER)
     return [
-        _ours("controllers"),
-        _theirs(f"{KCM}, {SAME}", KCM, lambda at: kcm_argv(binaries[KCM], at, list(registry()))),
-        _theirs(KCM, KCM, lambda at: kcm_argv(binaries[KCM], at, ["*"])),
+        _ours("controllers", config),
+        _theirs(f"{KCM}, {SAME}", KCM, lambda at: kcm_argv(binary, at, config, list(registry()))),
+        _theirs(KCM, KCM, lambda at: kcm_argv(binary, at, config, ["*"])),
     ]
 
 
-def schedulers(binaries: Mapping[str, Path]) -> list[Contender]:
+def schedulers(binaries: Mapping[str, Path], access: Access) -> list[Contender]:
     """Ours, then upstream's with its default profile."""
-    return [_ours("scheduler"), _theirs(SCHEDULER, SCHEDULER, lambda at: scheduler_argv(binaries[SCHEDULER], at))]
+    binary, config = binaries[KUBE_SCHEDULER], access.kubeconfig(SCHEDULER)
+    return [
+        _ours("scheduler", config),
+        _theirs(KUBE_SCHEDULER, KUBE_SCHEDULER, lambda at: scheduler_argv(binary, at, config)),
+    ]
 
 
-def _ours(component: str) -> Contender:
+def _ours(component: str, config: Path) -> Contender:
+    more = {component: ["--no-leader-elect", "--kubeconfig", str(config)]}
+
     def start(cluster: EmbeddedCluster) -> None:
-        loops.start(cluster, [component], die_with_parent=True, more={component: ["--no-leader-elect"]})
+        loops.start(cluster, [component], die_with_parent=True, more=more)
 
     return Contender(OURS, component, start)
 
@@ -56,9 +64,8 @@ def _theirs(name: str, component: str, argv: Callable[[Layout], Sequence[str]]) 
     return Contender(name, component, start)
 
 
-def kcm_argv(binary: Path, at: Layout, names: Sequence[str]) -> list[str]:
-    """kube-controller-manager as kubeadm starts it, but for the limits."""
-    config = at.kubeconfig_of("controller-manager")
+def kcm_argv(binary: Path, at: Layout, config: Path, names: Sequence[str]) -> list[str]:
+    """kube-controller-manager as kubeadm starts it, but for the limits and the token in its kubeconfig."""
     return [
         str(binary),
         f"--kubeconfig={config}",
@@ -75,19 +82,18 @@ def kcm_argv(binary: Path, at: Layout, names: Sequence[str]) -> list[str]:
     ]
 
 
-def scheduler_argv(binary: Path, at: Layout) -> list[str]:
+def scheduler_argv(binary: Path, at: Layout, config: Path) -> list[str]:
     """kube-scheduler with its default profile; writes the configuration file it is told to read."""
-    config = at.home / f"{SCHEDULER}.json"
-    config.write_text(json.dumps(scheduler_configuration(at), indent=2))
-    return [str(binary), f"--config={config}", "--secure-port=0"]
+    settings = at.home / f"{KUBE_SCHEDULER}.json"
+    settings.write_text(json.dumps(scheduler_configuration(config), indent=2))
+    return [str(binary), f"--config={settings}", "--secure-port=0"]
 
 
-def scheduler_configuration(at: Layout) -> dict[str, object]:
+def scheduler_configuration(config: Path) -> dict[str, object]:
     """A KubeSchedulerConfiguration that changes nothing but the limits and the election."""
-    connection = {"kubeconfig": str(at.kubeconfig_of("scheduler")), "qps": QPS, "burst": QPS}
     return {
         "apiVersion": "kubescheduler.config.k8s.io/v1",
         "kind": "KubeSchedulerConfiguration",
-        "clientConnection": connection,
+        "clientConnection": {"kubeconfig": str(config), "qps": QPS, "burst": QPS},
         "leaderElection": {"leaderElect": False},
     }

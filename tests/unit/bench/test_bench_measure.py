@@ -1,14 +1,11 @@
-"""What is read from /proc, and who is started with which arguments."""
+"""What is read from /proc."""
 
 import os
-from pathlib import Path
 
 import pytest
 
-from tests.bench import contenders, measure
+from tests.bench import measure
 from tests.bench.measure import Usage
-from understudy.cluster.layout import Layout
-from understudy.components import registry
 
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -42,23 +39,3 @@ def test_a_phase_costs_what_was_used_in_it_at_the_highest_peak() -> None:
 
 def test_the_machine_is_described() -> None:
     assert measure.machine()["cores"] == len(os.sched_getaffinity(0))
-
-
-def test_upstream_runs_the_same_controllers_as_ours(tmp_path: Path) -> None:
-    _, same, every = contenders.controllers({contenders.KCM: Path("kcm"), contenders.SCHEDULER: Path("sched")})
-    at = Layout(tmp_path, "bench")
-
-    argv = contenders.kcm_argv(Path("kcm"), at, list(registry()))
-
-    assert f"--controllers={','.join(registry())}" in argv
-    assert "--leader-elect=false" in argv
-    assert same.name != every.name
-
-
-def test_kube_scheduler_is_given_its_own_rights_and_no_limits(tmp_path: Path) -> None:
-    at = Layout(tmp_path, "bench")
-
-    found = contenders.scheduler_configuration(at)
-
-    assert found["clientConnection"] == {"kubeconfig": str(at.kubeconfig_of("scheduler")), "qps": 5000, "burst": 5000}
-    assert found["leaderElection"] == {"leaderElect": False}
