@@ -39,7 +39,9 @@ def cluster(name: str, binaries: Mapping[str, Path], controllers: str) -> Iterat
         own = ["scheduler"] if controllers == "upstream" else ["scheduler", "controllers"]
         loops.start(made, own, die_with_parent=True, more={each: ["--no-leader-elect"] for each in own})
         if controllers == "upstream":
-            made.start_component(KCM, kcm_argv(binaries[KCM], made.at, list(registry())), die_with_parent=True)
+            config = made.kubeconfig_of("controller-manager")
+            argv = kcm_argv(binaries[KCM], made.at, config, list(registry()))
+            made.start_component(KCM, argv, die_with_parent=True)
         yield made
     finally:
         made.down()
