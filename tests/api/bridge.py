@@ -32,7 +32,8 @@ class Bridge:
         self._listener.close()
 
     def fall_silent(self) -> None:
-        """Carry nothing more on the connections there are; new ones work."""
+        """Carry nothing more on the connections there are; new ones are ended at once, until `mend`."""
+        self._open = False
         self._silent.update(each for pair in self._pairs for each in pair)
 
     def cut(self, *, shut: bool = False) -> None:
@@ -46,6 +47,7 @@ class Bridge:
             self._sweep()
 
     def mend(self) -> None:
+        """Let new connections through; what is silent stays so."""
         self._open = True
 
     def _carry(self) -> None:
@@ -55,7 +57,7 @@ class Bridge:
             for one in readable:
                 if one is self._listener:
                     self._accept()
-                else:
+                elif one not in self._silent:
                     self._pass_on(one)
 
     def _accept(self) -> None:

@@ -74,7 +74,8 @@ def test_one_that_fits_nowhere_is_told_why_and_bound_when_a_node_comes(world: Wo
     pod(place, "pod", cpu="32")
     message = (
         f"0/{NODES + 1} nodes are available: 1 node(s) were unschedulable, {NODES} Insufficient cpu. "
-        f"preemption: 0/{NODES + 1} nodes are available: {NODES + 1} Preemption is not helpful for scheduling."
+        f"no new claims to deallocate, preemption: 0/{NODES + 1} nodes are available: "
+        f"{NODES + 1} Preemption is not helpful for scheduling."
     )
     until(lambda: unscheduled(place, "pod") == message, why=lambda: unscheduled(place, "pod"))
     until(lambda: events(place, "FailedScheduling") == {message})
