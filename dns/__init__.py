@@ -1,0 +1,1 @@
+"""Cluster DNS will live here; nothing is written yet."""

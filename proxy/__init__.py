@@ -1,0 +1,1 @@
+"""The service proxy, the pod network and the ingress proxy will live here; nothing is written yet."""

@@ -1,0 +1,1 @@
+"""The scheduler: assigns pods to nodes, in place of kube-scheduler. `component` is where a process begins."""

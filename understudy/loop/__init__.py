@@ -1,0 +1,1 @@
+"""What runs controllers: queue, declarations, runner, manager, Lease, process."""

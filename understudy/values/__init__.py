@@ -1,0 +1,1 @@
+"""Kubernetes' pure vocabulary: quantities, selectors, times, names, hashes. Imports nothing of ours."""
