@@ -46,12 +46,13 @@ def old_sizes(rollout: Rollout, new: ReplicaSet) -> list[tuple[ReplicaSet, int]]
     the new ReplicaSet's own unavailable pods do not count as such. Then available ones beyond the minimum.
     """
     active = rollout.active_old
-    spare = asked(rollout.every) - rollout.least - (new.spec.replicas - available(new))
+    fresh = available(new) if is_counted(new) else 0  # it may have been scaled down and up again since it counted
+    spare = asked(rollout.every) - rollout.least - (new.spec.replicas - fresh)
     if spare <= 0 or not all(is_counted(each) for each in active):
         return []
     sizes = {each.uid: each.spec.replicas for each in active}
     _take(sizes, {each.uid: each.spec.replicas - available(each) for each in active}, spare)
-    left = sum(min(sizes[each.uid], available(each)) for each in active) + available(new)
+    left = sum(min(sizes[each.uid], available(each)) for each in active) + fresh
     _take(sizes, dict(sizes), left - rollout.least)
     return [(each, sizes[each.uid]) for each in active if sizes[each.uid] < each.spec.replicas]
 

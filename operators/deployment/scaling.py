@@ -10,7 +10,7 @@ from typing import Any
 
 from understudy.kinds.apps import DEPLOYMENTS, REPLICA_SETS, ReplicaSet
 from understudy.operators.deployment.annotations import DESIRED_REPLICAS, MAX_REPLICAS, changed, count
-from understudy.operators.deployment.rollout import Rollout, age, asked, is_shrinking
+from understudy.operators.deployment.rollout import Rollout, age, asked, is_counted, is_shrinking
 from understudy.plan.steps import Event, Patch, Step
 
 Share = tuple[ReplicaSet, int]
@@ -26,21 +26,21 @@ def resize(rollout: Rollout) -> Generator[Step, Any, None]:
     chosen = only_or_latest(rollout)
     if chosen is not None:
         if chosen.spec.replicas != rollout.replicas or _is_outdated(rollout, chosen):
-            yield from scale_to(rollout, chosen, rollout.replicas, "the only ReplicaSet with pods gets all of them")
+            why = "the only ReplicaSet with pods gets all of them"
+            yield from _give(rollout, [(chosen, rollout.replicas)], why)
     elif is_saturated(rollout):
         for old in rollout.active_old:
             yield from scale_to(rollout, old, 0, "the new ReplicaSet has all pods already")
     elif rollout.deployment.spec.strategy.type != "Recreate":
-        yield from _share(rollout)
+        yield from _give(rollout, shares(rollout), f"its share of {rollout.replicas} replicas")
 
 
-def _share(rollout: Rollout) -> Generator[Step, Any, None]:
+def _give(rollout: Rollout, shared: Sequence[Share], why: str) -> Generator[Step, Any, None]:
     """Give each its share; none grows before those that shrink have counted, and deleted, their surplus."""
-    wanted = shares(rollout)
-    full = any(size < each.spec.replicas or is_shrinking(each) for each, size in wanted)
-    for each, size in wanted:
+    full = any(size < each.spec.replicas for each, size in shared) or any(map(is_shrinking, rollout.every))
+    for each, size in shared:
         if size <= each.spec.replicas or not full:
-            yield from scale_to(rollout, each, size, f"its share of {rollout.replicas} replicas")
+            yield from scale_to(rollout, each, size, why)
 
 
 def scale_to(rollout: Rollout, target: ReplicaSet, size: int, why: str) -> Generator[Step, Any, None]:
@@ -75,7 +75,7 @@ def only_or_latest(rollout: Rollout) -> ReplicaSet | None:
 def is_saturated(rollout: Rollout) -> bool:
     """Whether the new ReplicaSet has all pods, all available, and was scaled for the size the user wants now."""
     new, wanted = rollout.new, rollout.replicas
-    if new is None:
+    if new is None or not is_counted(new):
         return False
     desired = count(new.metadata.annotations, DESIRED_REPLICAS)
     return (new.spec.replicas, desired, new.status.availableReplicas) == (wanted, wanted, wanted)

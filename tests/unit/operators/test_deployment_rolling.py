@@ -108,6 +108,15 @@ def test_it_grows_into_the_place_of_pods_that_are_gone_and_not_of_those_that_wil
         assert new_size(state, state.new) == size
 
 
+def test_a_new_one_that_has_not_counted_since_its_scaling_is_not_built_upon() -> None:
+    """It may have been an old one a moment ago, and have deleted pods it still reports."""
+    for generation, left in ((1, 6), (2, 8)):
+        fresh = replica_set("new", 4, image="web:2", revision="2", available=2, generation=generation)
+        state = rollout(deployment(10, surge=2, unavailable=2), replica_set("old", 8), fresh)
+        assert state.new is not None
+        assert {"old": 8} | {each.name: size for each, size in old_sizes(state, state.new)} == {"old": left}
+
+
 def test_while_an_old_one_has_not_counted_since_its_scaling_nothing_moves() -> None:
     """It may have shrunk and grown again meanwhile: there may be more pods than it says, or fewer available ones."""
     silent = replica_set("old", 10, generation=2)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.unit.operators.decisions import NOW, events, of, only, writes
 from tests.unit.operators.deployments import (
@@ -106,6 +107,16 @@ def test_nor_before_pods_of_an_earlier_scaling_are_gone(unsettled: dict[str, Any
     assert sizes(view) == {"v1": 3, "v3": 6}
 
 
+def test_nor_where_only_one_is_to_have_pods_and_another_still_has_some() -> None:
+    leaving, staying = family({"v1": 0}, before=4, actual=2), family({"v3": 2}, before=4)
+    view = seen(deployment(6), *leaving, *staying)
+    decided(view)
+    assert sizes(view) == {"v1": 0, "v3": 2}
+    report(view, leaving[0], actual=0, available=0)
+    decided(view)
+    assert sizes(view) == {"v1": 0, "v3": 6}
+
+
 def test_everyone_remembers_the_new_size_and_the_user_is_told() -> None:
     view = seen(deployment(10, surge=2), *family({"v3": 3, "v1": 3}, before=5, surge=1))
     steps = decided(view)
@@ -151,6 +162,7 @@ def test_saturation_needs_the_replica_sets_own_word(desired: int | None, saturat
     new = replica_set("v3", 3, image="web:2", desired=desired)
     assert is_saturated(rollout(deployment(3), new)) == saturated
     assert not is_saturated(rollout(deployment(3)))
+    assert not is_saturated(rollout(deployment(3), replace(new, metadata=replace(new.metadata, generation=2))))
 
 
 @pytest.mark.parametrize(
