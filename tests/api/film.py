@@ -22,13 +22,15 @@ METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 class Film:
     """`with Film(cluster, path) as film:` watches in a thread; ask it after `settle()` or the end of the block.
 
-    A stream that ends goes on after the last event seen: the server drops watchers that it finds too slow.
+    `begun` is the revision of the list it begins with. A stream that ends goes on after the last event seen: the server
+    drops watchers that it finds too slow.
     """
 
     def __init__(self, cluster: EmbeddedCluster, where: str, *, metadata_only: bool = False) -> None:
         port = next(each.port for each in cluster.status().components if each.name == "kube-apiserver")
         assert port
         self._cluster, self._where, self._revision = cluster, where, ""
+        self.begun = 0
         self._accept = METADATA if metadata_only else "application/json"
         self._connection = http.client.HTTPSConnection("127.0.0.1", port, context=client_tls(cluster.at.pki))
         self._thread = threading.Thread(target=self._shoot)
@@ -40,6 +42,7 @@ class Film:
             listed = api.get(self._where)
         self.frames += [("ADDED", each) for each in listed["items"]]
         self._revision = listed["metadata"]["resourceVersion"]
+        self.begun = int(self._revision)
         self._thread.start()
         return self
 
