@@ -66,12 +66,12 @@ nightly: $(VENV)/ready ## Many more runs of the properties
 
 .PHONY: bench
 bench: $(VENV)/ready ## Ours and upstream's binaries side by side on one API server, with the ratio
-	@$(BIN)/understudy toolchain build --upstream
+	@$(BIN)/understudy toolchain build --for embedded --for upstream
 	$(BIN)/python -m tests.bench $(ARGS)
 
 .PHONY: oracle
 oracle: $(VENV)/ready ## The same user actions on upstream's controllers and on ours, and what differs
-	@$(BIN)/understudy toolchain build --upstream
+	@$(BIN)/understudy toolchain build --for embedded --for upstream
 	$(BIN)/python -m tests.oracle $(ARGS)
 
 .PHONY: format

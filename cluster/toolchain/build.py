@@ -70,11 +70,12 @@ def _build_one(tool: Tool, count: str, work: Work) -> None:
     draft = work.places.tmp / tool.name / tool.name
     draft.parent.mkdir()
     work.places.log(tool.name).unlink(missing_ok=True)
-    _go(go, ["list", *BUILD_FLAGS, "-deps", "-f", LIST_STALE, tool.package], tool, state, work)
+    listing, making = (["-deps", "-test"], ["test", "-c"]) if tool.test else (["-deps"], ["build"])
+    _go(go, ["list", *BUILD_FLAGS, *listing, "-f", LIST_STALE, tool.package], tool, state, work)
     check_space(needs_of(go, state.total, work.places))
     state.compile(work.now())
     ldflags = " ".join(("-s", "-w", *tool.ldflags))
-    _go(go, ["build", *BUILD_FLAGS, "-v", "-ldflags", ldflags, "-o", str(draft), tool.package], tool, state, work)
+    _go(go, [*making, *BUILD_FLAGS, "-v", "-ldflags", ldflags, "-o", str(draft), tool.package], tool, state, work)
     size = _publish(tool, draft, work.places)
     spent = clock(work.now() - state.started)
     work.display.say(f"{state.what}: built in {spent} with {go.version}, {size / 1e6:.0f} MB")
@@ -106,7 +107,7 @@ def _cause(failed: Failed, go: Go, state: BuildState, log: Path, places: Places)
 
 def _publish(tool: Tool, draft: Path, places: Places) -> int:
     """Check, seal and publish a finished binary; its size in bytes."""
-    version = probe(draft, tool, places)
+    version = probe(draft, tool, places) if tool.version_args else tool.version
     if version != tool.version:
         raise ToolchainError(f"{tool.name} was built but says its version is {version}, not {tool.version}.")
     _fsync(draft)

@@ -15,7 +15,7 @@ from understudy.cluster.toolchain.ensure import ensure
 from understudy.cluster.toolchain.errors import ToolchainError
 from understudy.cluster.toolchain.find import Search, search
 from understudy.cluster.toolchain.lock import held
-from understudy.cluster.toolchain.pins import EMBEDDED, TOOLS, UPSTREAM
+from understudy.cluster.toolchain.pins import EMBEDDED, GROUPS, TOOLS
 from understudy.cluster.toolchain.places import Places
 
 PIPE_COLUMNS = 400
@@ -66,10 +66,11 @@ def _print_table(searches: dict[str, Search]) -> None:
 
 @toolchain.command()
 @click.argument("names", nargs=-1, metavar="[NAMES]...")
-@click.option("--upstream", is_flag=True, help="Also upstream's controller manager and scheduler.")
-def build(names: Sequence[str], upstream: bool) -> None:
-    """Find or build NAMES (without names: what an embedded cluster runs)."""
-    chosen = [*(names or EMBEDDED), *(UPSTREAM if upstream else ())]
+@click.option("--for", "purposes", multiple=True, type=click.Choice(list(GROUPS)), help="All that is needed for this.")
+def build(names: Sequence[str], purposes: Sequence[str]) -> None:
+    """Find or build NAMES (without names or --for: what an embedded cluster runs)."""
+    grouped = [name for purpose in purposes for name in GROUPS[purpose]]
+    chosen = [*names, *grouped] or EMBEDDED
     with _as_click_error():
         paths = ensure(chosen)
     for path in paths.values():

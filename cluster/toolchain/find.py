@@ -65,7 +65,7 @@ def in_cache(tool: Tool, places: Places, *, thorough: bool = False) -> Search:
 
 def _in_assets(tool: Tool, places: Places) -> tuple[Found | None, tuple[str, ...]]:
     folder = places.env.get(ASSETS)
-    path = Path(folder).absolute() / tool.name if folder else None
+    path = Path(folder).absolute() / tool.name if folder and tool.version_args else None
     if path is None or not os.access(path, os.X_OK):
         return None, ()
     version = version_of(path, tool, places)
@@ -77,7 +77,7 @@ def _in_assets(tool: Tool, places: Places) -> tuple[Found | None, tuple[str, ...
 
 
 def _on_path(tool: Tool, places: Places) -> Found | None:
-    path = shutil.which(tool.name, path=places.env.get("PATH", os.defpath))
+    path = shutil.which(tool.name, path=places.env.get("PATH", os.defpath)) if tool.version_args else None
     version = version_of(Path(path), tool, places) if path else None
     if path is None or version is None or not tool.fits(version):
         return None

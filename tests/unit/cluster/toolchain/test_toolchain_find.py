@@ -49,6 +49,16 @@ def test_path_comes_before_the_cache(places: Places, script: Script, put_in_cach
     assert search(ETCD, places).found == Found("etcd", path, "3.6.1", "PATH")
 
 
+def test_program_that_cannot_tell_its_version_is_taken_from_the_cache_only(
+    places: Places, script: Script, put_in_cache: Callable[[Tool], Path]
+) -> None:
+    silent = TOOLS["sample-apiserver"]
+    script(silent.name, "echo anything")
+    assert search(silent, places).found is None
+    path = put_in_cache(silent)
+    assert search(silent, places).found == Found(silent.name, path, silent.version, "cache")
+
+
 def test_cache_comes_last(places: Places, put_in_cache: Callable[[Tool], Path]) -> None:
     path = put_in_cache(ETCD)
     assert search(ETCD, places).found == Found("etcd", path, "3.6.16", "cache")

