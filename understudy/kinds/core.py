@@ -27,6 +27,17 @@ class Container(Struct, gc=False):
     restartPolicy: str | None = None
 
 
+class ClaimSource(Struct, gc=False, frozen=True):
+    claimName: str = ""
+
+
+class Volume(Struct, gc=False, frozen=True):
+    """A volume of a Pod, as far as it is a claim."""
+
+    name: str
+    persistentVolumeClaim: ClaimSource | None = None
+
+
 class PodSpec(Struct, gc=False):
     nodeName: str = ""
     hostname: str = ""
@@ -35,6 +46,7 @@ class PodSpec(Struct, gc=False):
     terminationGracePeriodSeconds: int | None = None
     containers: list[Container] = []
     initContainers: list[Container] = []
+    volumes: list[Volume] = []
 
 
 class ContainerStatus(Struct, gc=False):
@@ -189,6 +201,10 @@ class ReplicationController(Obj, gc=False):
     status: ReplicaStatus = field(default_factory=ReplicaStatus)
 
 
+class PersistentVolumeClaim(Obj, gc=False):
+    """A claim: nothing but its metadata is read yet."""
+
+
 PODS = Kind("v1", "pods", "Pod", Pod)
 NODES = Kind("v1", "nodes", "Node", Node, namespaced=False)
 SERVICES = Kind("v1", "services", "Service", Service)
@@ -197,3 +213,4 @@ NAMESPACES = Kind("v1", "namespaces", "Namespace", Namespace, namespaced=False)
 SERVICE_ACCOUNTS = Kind("v1", "serviceaccounts", "ServiceAccount", Obj)
 CONFIG_MAPS = Kind("v1", "configmaps", "ConfigMap", ConfigMap)
 REPLICATION_CONTROLLERS = Kind("v1", "replicationcontrollers", "ReplicationController", ReplicationController)
+PERSISTENT_VOLUME_CLAIMS = Kind("v1", "persistentvolumeclaims", "PersistentVolumeClaim", PersistentVolumeClaim)
