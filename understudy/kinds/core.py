@@ -49,9 +49,22 @@ class PodSpec(Struct, gc=False):
     volumes: list[Volume] = []
 
 
+class TerminatedState(Struct, gc=False, frozen=True):
+    exitCode: int = 0
+    finishedAt: str | None = None
+
+
+class ContainerState(Struct, gc=False, frozen=True):
+    terminated: TerminatedState | None = None
+
+
+_UNKNOWN_STATE = ContainerState()
+
+
 class ContainerStatus(Struct, gc=False):
     name: str = ""
     restartCount: int = 0
+    state: ContainerState = _UNKNOWN_STATE
 
 
 class PodIP(Struct, gc=False):
