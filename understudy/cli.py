@@ -13,6 +13,7 @@ import click
 
 from understudy import __version__
 from understudy.cluster import cli as cluster_cli
+from understudy.cluster.engine.cli import engine
 from understudy.cluster.toolchain.cli import toolchain
 from understudy.components import COMPONENTS, UnknownController, registry
 
@@ -25,7 +26,7 @@ def main() -> None:
     """Kubernetes' own control loops, in Python: run them, watch them, change them."""
 
 
-for _command in (cluster_cli.down, cluster_cli.status, cluster_cli.logs, cluster_cli.kubeconfig, toolchain):
+for _command in (cluster_cli.down, cluster_cli.status, cluster_cli.logs, cluster_cli.kubeconfig, engine, toolchain):
     main.add_command(_command)
 
 _name = click.option("--name", default="default", show_default=True, help="Which embedded cluster.")

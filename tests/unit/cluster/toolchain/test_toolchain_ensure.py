@@ -77,8 +77,8 @@ def test_failure_of_the_build_comes_through(places: Places, fake_go: FakeGo, con
 def test_unknown_name_lists_the_known_ones(places: Places) -> None:
     with pytest.raises(ToolchainError, match=r"Unknown tool: kubelet-light\. There are: etcd, kube-apiserver"):
         ensure(["etcd", "kubelet-light"], places=places)
-    with pytest.raises(ToolchainError, match="kubelet"):
-        locate("kubelet", places=places)
+    with pytest.raises(ToolchainError, match="kubelet-light"):
+        locate("kubelet-light", places=places)
 
 
 def test_locate_never_builds(places: Places, fake_go: FakeGo, calls: Calls) -> None:
