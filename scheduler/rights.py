@@ -1,0 +1,18 @@
+"""What the scheduler may do, as RBAC rules: the ClusterRole of the chart is generated from this.
+
+Its writers are few and named here beside what they call: `bind` (bindings, and a look at a pod whose binding was
+refused), `status` (the PodScheduled condition), `events`. Less than upstream's `system:kube-scheduler`, which also
+serves preemption and volumes. Read by `understudy.rbac`.
+"""
+
+from typing import Any
+
+
+def rules() -> list[dict[str, Any]]:
+    """The PolicyRules for all namespaces; those for the election are in `understudy.rbac`."""
+    return [
+        {"apiGroups": [""], "resources": ["nodes", "pods"], "verbs": ["get", "list", "watch"]},
+        {"apiGroups": [""], "resources": ["pods/binding"], "verbs": ["create"]},
+        {"apiGroups": [""], "resources": ["pods/status"], "verbs": ["patch"]},
+        {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create", "patch"]},
+    ]
