@@ -38,7 +38,14 @@ def control_plane_images() -> tuple[str, ...]:
 
 def make(names: Iterable[str], *, places: Places | None = None, say: Callable[[str], None] = _quiet) -> list[Made]:
     """The images `names` with their layers on disk. Raises ImageError and ToolchainError."""
-    places, images = places or Places.of_user(), _known(names)
+    return assemble(_known(names), places=places, say=say)
+
+
+def assemble(
+    images: Sequence[Image], *, places: Places | None = None, say: Callable[[str], None] = _quiet
+) -> list[Made]:
+    """As `make`, of images that stand in no table."""
+    places = places or Places.of_user()
     ensure(tools_of(images))
     with held(places.lock, "making images", say):
         sources = Sources(places, say)
