@@ -99,6 +99,11 @@ def _address(_context: click.Context, _parameter: click.Parameter, given: str) -
 @click.argument("component", type=click.Choice(sorted(COMPONENTS)))
 @_connection_options
 @click.option("--leader-elect/--no-leader-elect", default=False, help="Act only while holding the component's Lease.")
+@click.option(
+    "--on-call",
+    is_flag=True,
+    help="With --leader-elect: lead only while the Lease asks for it (ControlPlane, `understudy takeover`).",
+)
 @click.option("--lease", "lease_name", help="The Lease in kube-system; by default upstream's own, so that one leads.")
 @click.option("--lease-duration", default=15.0, show_default=True, help="Seconds until an unrenewed Lease runs out.")
 @click.option(
@@ -149,6 +154,8 @@ def _run_component(component: str, given: dict[str, Any]) -> int:
     from understudy.loop.process import run as run_process
 
     entry = COMPONENTS[component]
+    if given["on_call"] and not given["leader_elect"]:
+        raise click.UsageError("--on-call needs --leader-elect: it is about when to stand for election")
     make = entry.load()
     settings = _settings(given)
     host, port = given["health_address"]
@@ -162,10 +169,12 @@ def _run_component(component: str, given: dict[str, Any]) -> int:
         health_host=host,
         health_port=port,
         port_file=given["port_file"],
+        on_call=given["on_call"],
+        choice=given["controllers"],
     )
 
-    async def begin(client: Any, on_fenced: Callable[[], None]) -> Any:
-        return make(client, settings, on_fenced)
+    async def begin(client: Any, on_fenced: Callable[[], None], choice: str) -> Any:
+        return make(client, settings | {"controllers": choice}, on_fenced)
 
     return uvloop.run(run_process(options, begin))
 

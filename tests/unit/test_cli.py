@@ -29,8 +29,8 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Options, Any]]:
     """What `understudy run` would have started: options, and the settings of the component."""
     found: list[tuple[Options, Any]] = []
 
-    async def run(options: Options, make: Callable[[Any, Any], Any]) -> int:
-        found.append((options, await make(None, lambda: None)))
+    async def run(options: Options, make: Callable[[Any, Any, str], Any]) -> int:
+        found.append((options, await make(None, lambda: None, options.choice)))
         return 0
 
     class Entry:

@@ -1,6 +1,7 @@
 """Leader election on a Lease, with a fence: who does not hold it (any more) does not write.
 
-Called by `loop.run` around the controllers and the scheduler, and by the takeover, which robs upstream of its Lease.
+Called by `loop.process` around the controllers and the scheduler. On call (`loop.call`), they campaign only while the
+Lease's annotations ask for them, and then rob upstream of it.
 Answers to client-go tools/leaderelection (LeaderElector, LeaseLock). Unlike there, a leader that sees another holder
 stops at once, its transport refuses writes from two thirds of the Lease after the last renewal on, and a Lease taken
 from a living holder is not acted upon before that holder has surely noticed.
@@ -22,6 +23,8 @@ from understudy.api.client import Client
 from understudy.api.transport import Lost
 from understudy.errors import AlreadyExists, ApiError, Conflict, NotFound
 from understudy.kinds.coordination import LEASES
+from understudy.loop.call import RELAY, CalledOff, OnCall, Recast, is_ours
+from understudy.loop.roster import LEADING, STANDING_BY, WAITING
 from understudy.obs.metrics import LEADER
 from understudy.plan.steps import Event
 from understudy.values import timestamp
@@ -51,7 +54,8 @@ class LeaseRecord:
 class Lease:
     """One candidate for one Lease. Times are seconds; the transport of `client` is the one that is fenced.
 
-    Raises ValueError for times that cannot work together. `tell` takes the Events upstream records.
+    Raises ValueError for times that cannot work together. `tell` takes the Events upstream records. With `on_call` it
+    campaigns only while the Lease asks for us, and never creates it.
     """
 
     def __init__(
@@ -68,6 +72,7 @@ class Lease:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,
         tell: Callable[[Event], None] = lambda event: None,  # noqa: ARG005
+        on_call: OnCall | None = None,
     ) -> None:
         _check_times(duration, renew_deadline, retry)
         self.namespace, self.name, self.identity = namespace, name, identity
@@ -76,6 +81,7 @@ class Lease:
         self._duration, self._renew_deadline, self._retry = duration, renew_deadline, retry
         self._rng = rng or random.Random()
         self._clock, self._monotonic, self._tell = clock, monotonic, tell
+        self._on_call = on_call
         self._raw: dict[str, Any] = {}
         self._seen_at = -math.inf  # when the spec last changed, as far as we saw: renewTime is another clock's
         self._renewed = -math.inf  # when the last renewal that succeeded was begun
@@ -95,14 +101,22 @@ class Lease:
             spec.get("leaseDurationSeconds") or 0,
         )
 
+    @property
+    def state(self) -> str:
+        """LEADING, WAITING for a robbed holder to be done, or STANDING_BY."""
+        if self.leading:
+            return LEADING
+        return WAITING if self._owed and self.record.holder == self.identity else STANDING_BY
+
     async def acquire(self, *, steal: bool = False) -> None:
         """Return when leading; until then the transport refuses every write but those of Leases.
 
-        With `steal` a living holder is robbed, and its Lease's duration waited out before this returns.
+        With `steal` a living holder is robbed, and its Lease's duration waited out before this returns; on call, one
+        that is not ours is. Raises Recast if other controllers are asked for than we run.
         """
         self._client.transport.fence = -math.inf
         log.info("attempting to acquire leader lease %s", self)
-        while not (await self._attempt(steal) and await self._waited_out()):
+        while not (await self._attempt(steal) and await self._waited_out() and await self._still_wanted()):
             await asyncio.sleep(self._retry * (1 + JITTER * self._rng.random()))
         self.leading = True
         self._open_fence()
@@ -111,30 +125,31 @@ class Lease:
         self._say("became leader")
 
     async def keep(self) -> NoReturn:
-        """Renew until the Lease is lost: raises LeaseLost. Begin as soon as `acquire` returns."""
+        """Renew until the Lease is lost: raises LeaseLost. Begin as soon as `acquire` returns.
+
+        Raises CalledOff, still leading, when the Lease does not ask for us any more: stop all work, then release.
+        """
         try:
-            await self._renew_until(math.inf)
+            while True:
+                self._heed()
+                await asyncio.sleep(self._retry)
+                await self._renew()
         except LeaseLost:
             self._step_down()
             raise
-        raise AssertionError("eternity has passed")
 
-    async def release(self) -> bool:
+    async def release(self, *, relay: bool = False) -> bool:
         """Give the Lease back, so that another candidate need not wait; True if that was written.
 
-        Call it when nothing writes any more and `keep` is cancelled. A Lease whose robbed holder may still be
-        writing is left to run out.
+        Call it when nothing writes any more and `keep` is cancelled. With `relay` it is free for our own at once, and
+        for others only if none of ours took it in two tries. A Lease whose robbed holder may still be writing is left
+        to run out.
         """
         if not self.leading:
             return False
         self._say("stopped leading")
         self._step_down()
-        try:
-            async with asyncio.timeout(self._renew_deadline):
-                return await self._give_back()
-        except (ApiError, Lost, TimeoutError) as error:
-            log.warning("lease %s was not released, other candidates wait until it runs out: %s", self, error)
-            return False
+        return await self._give_back(self._relayed() if relay else self._nobodys())
 
     # Taking it
 
@@ -160,13 +175,34 @@ class Lease:
         self._owed = 0.0
         return True
 
+    async def _still_wanted(self) -> bool:
+        """Whether we are still to lead after the wait; if not, the Lease was given back."""
+        try:
+            self._heed()
+        except CalledOff as off:
+            log.info("lease %s is given back: %s", self, off)
+            await self._give_back(self._relayed() if isinstance(off, Recast) else self._nobodys())
+            return False
+        return True
+
+    def _heed(self) -> None:
+        if self._on_call is not None:
+            self._on_call.heed(self._annotations)
+
+    @property
+    def _annotations(self) -> Mapping[str, str]:
+        return (self._raw.get("metadata") or {}).get("annotations") or {}
+
     async def _take(self, steal: bool) -> bool:
-        """Take the Lease if that is allowed; False if it is another's."""
-        if not await self._read():
+        """Take the Lease if that is allowed; False if it is another's, or we are not asked for."""
+        there, called = await self._read(), self._on_call
+        if called is not None and not (there and called.wanted(self._annotations)):
+            return False
+        if not there:
             await self._create()
             return True
         if not self._free():
-            if not steal:
+            if not (steal or (called is not None and not is_ours(self.record.holder))):
                 return False
             # Remembered before the write, whose answer may be lost although it took the Lease.
             self._owed = max(self._owed, float(self.record.duration))
@@ -176,7 +212,7 @@ class Lease:
     def _free(self) -> bool:
         """Nobody's, ours, or not renewed for as long as its holder promised."""
         record = self.record
-        return record.holder in ("", self.identity) or self._monotonic() >= self._seen_at + record.duration
+        return record.holder in ("", RELAY, self.identity) or self._monotonic() >= self._seen_at + record.duration
 
     # Keeping it
 
@@ -229,11 +265,20 @@ class Lease:
         self._client.transport.fence = -math.inf
         LEADER.labels(self.name).set(0)
 
-    async def _give_back(self) -> bool:
+    async def _give_back(self, spec: Mapping[str, Any]) -> bool:
+        """Whether `spec` was written over our holding it."""
+        try:
+            async with asyncio.timeout(self._renew_deadline):
+                return await self._replace(spec)
+        except (ApiError, Lost, TimeoutError) as error:
+            log.warning("lease %s was not released, other candidates wait until it runs out: %s", self, error)
+            return False
+
+    async def _replace(self, spec: Mapping[str, Any]) -> bool:
         """A renewal that was cancelled on its way may come between: then look again."""
         while await self._read() and self.record.holder == self.identity:
             try:
-                await self._put(self._nobodys())
+                await self._put(spec)
             except Conflict:
                 continue
             return True
@@ -258,18 +303,24 @@ class Lease:
         now = timestamp.format_micro(self._clock())
         return {"holderIdentity": "", "leaseDurationSeconds": 1, "acquireTime": now, "renewTime": now}
 
+    def _relayed(self) -> dict[str, Any]:
+        patience = 2 * self._retry * (1 + JITTER)
+        return self._nobodys() | {"holderIdentity": RELAY, "leaseDurationSeconds": math.ceil(patience)}
+
     async def _read(self) -> bool:
         """See how the Lease is; False if there is none."""
         try:
             self._saw(await self._call("GET", self.name))
         except NotFound:
-            self._raw = {}
+            self._raw = {"metadata": {"annotations": self._annotations}}  # what it asked for, a leader puts back
             return False
         return True
 
     async def _create(self) -> None:
         started = self._monotonic()
-        metadata = {"name": self.name, "namespace": self.namespace}
+        metadata: dict[str, Any] = {"name": self.name, "namespace": self.namespace}
+        if self._annotations:
+            metadata["annotations"] = self._annotations
         spec = {**self._ours(), "leaseTransitions": 0}
         body = {"apiVersion": LEASES.api, "kind": LEASES.kind, "metadata": metadata, "spec": spec}
         self._saw(await self._call("POST", "", body))
@@ -280,7 +331,7 @@ class Lease:
         started = self._monotonic()
         body = {**self._raw, "spec": {**(self._raw.get("spec") or {}), **spec}}
         self._saw(await self._call("PUT", self.name, body))
-        if spec["holderIdentity"]:
+        if spec["holderIdentity"] == self.identity:
             self._holds(started)
 
     async def _call(self, method: str, name: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """One component as a process: connection, health, leader election, manager, signals, exit code.
 
 `understudy run controllers` and `understudy run scheduler` end up here. A component is anything with `start`, `lead`
-and `stop` (`loop.run.Manager` is one). Exit codes: 0 asked to stop, 1 lost the Lease, 2 cannot begin.
+and `stop` (`loop.run.Manager` is one). On call, a process that is called off stops its loops, gives the Lease back and
+stands by again, with the controllers the Lease then names. Exit codes: 0 asked to stop, 1 lost the Lease, 2 cannot
+begin.
 """
 
 import asyncio
@@ -18,7 +20,9 @@ from understudy.api.client import Client
 from understudy.api.config import ConfigError, connect, load
 from understudy.api.transport import Lost
 from understudy.errors import ApiError, Unauthorized
+from understudy.loop.call import PREFIX, CalledOff, OnCall, Recast
 from understudy.loop.lease import Lease, LeaseLost
+from understudy.loop.roster import STANDING_BY, Roster
 from understudy.obs.health import HealthServer
 from understudy.obs.metrics import METRICS
 from understudy.plan.events import Recorder
@@ -29,6 +33,10 @@ PATIENCE = 10.0
 """Seconds an API server may take to answer at the start (WaitForAPIServer in cmd/kube-controller-manager/app)."""
 
 Pages = Mapping[str, Callable[[Mapping[str, str]], Any]]
+
+
+class Ended(Exception):
+    """Raised by `lead` of a component that takes its own signals: it was asked to stop, and did."""
 
 
 class Component(Protocol):
@@ -44,7 +52,10 @@ class Component(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command line says about any component. `lease` is namespace/name, or None: act without election."""
+    """What the command line says about any component. `lease` is namespace/name, or None: act without election.
+
+    `on_call`: lead only while the Lease asks for it. `choice`: which controllers, unless the Lease names others.
+    """
 
     kubeconfig: Path | None = None
     context: str | None = None
@@ -56,14 +67,16 @@ class Options:
     health_port: int = 0
     port_file: Path | None = None
     connections: int = 64
+    on_call: bool = False
+    choice: str = "*"
 
     @property
     def identity(self) -> str:
-        return f"{socket.gethostname()}_{os.getpid()}"
+        return f"{PREFIX}{socket.gethostname()}_{os.getpid()}"
 
 
-Make = Callable[[Client, Callable[[], None]], Awaitable[Component]]
-"""Makes the component from its client and a function to call when a write was fenced."""
+Make = Callable[[Client, Callable[[], None], str], Awaitable[Component]]
+"""Makes the component from its client, a function to call when a write was fenced, and the choice of controllers."""
 
 
 async def run(options: Options, make: Make) -> int:
@@ -75,16 +88,53 @@ async def run(options: Options, make: Make) -> int:
     client = Client(connect(connection, size=options.connections))
     recorder = Recorder(client)
     telling = asyncio.ensure_future(recorder.run())
-    process = Process(options, _lease(options, client, recorder), lambda: reach(client))
     loop = asyncio.get_running_loop()
+    asked = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, process.stop)
+        loop.add_signal_handler(number, asked.set)
     try:
-        return await process.run(await make(client, process.fenced))
+        return await _Engagements(options, client, recorder, asked).run(make)
     finally:
         telling.cancel()
         await asyncio.gather(telling, return_exceptions=True)
         await client.close()
+
+
+class _Engagements:
+    """One Process after the other: on call, each ends when the Lease calls it off, and the next stands by."""
+
+    def __init__(self, options: Options, client: Client, recorder: Recorder, asked: asyncio.Event) -> None:
+        self._options, self._client, self._recorder, self._asked = options, client, recorder, asked
+        self._choice = options.choice
+        self._lease: Lease | None = None
+        self._roster: Roster | None = None
+        if options.on_call and options.lease is not None:
+            self._roster = Roster(client, *options.lease, options.identity, self._state)
+
+    async def run(self, make: Make) -> int:
+        """The exit code of the last."""
+        shown = asyncio.ensure_future(self._roster.run()) if self._roster else None
+        try:
+            while True:
+                try:
+                    return await self._engage(make)
+                except CalledOff as off:
+                    log.info("on call again: %s", off)
+                    self._choice = off.choice
+        finally:
+            if self._roster is not None and shown is not None:
+                shown.cancel()
+                await asyncio.gather(shown, return_exceptions=True)
+                await self._roster.leave()
+
+    async def _engage(self, make: Make) -> int:
+        options, client = self._options, self._client
+        self._lease = _lease(options, client, self._recorder, self._choice)
+        process = Process(options, self._lease, lambda: reach(client), self._asked, self._roster)
+        return await process.run(await make(client, process.fenced, self._choice))
+
+    def _state(self) -> tuple[str, str]:
+        return (self._lease.state if self._lease else STANDING_BY), self._choice
 
 
 async def reach(client: Client) -> None:
@@ -112,14 +162,23 @@ async def reach(client: Client) -> None:
 class Process:
     """One component's life. `stop` and `fenced` may be called at any time, `fenced` as often as one likes.
 
-    `reach` returns when there is a server to work with.
+    `reach` returns when there is a server to work with. `asked` is set to end it from outside, `roster` knows who else
+    of ours is on call.
     """
 
-    def __init__(self, options: Options, lease: Lease | None, reach: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        options: Options,
+        lease: Lease | None,
+        reach: Callable[[], Awaitable[None]],
+        asked: asyncio.Event | None = None,
+        roster: Roster | None = None,
+    ) -> None:
         self._options = options
         self._lease = lease
         self._reach = reach
-        self._asked = asyncio.Event()
+        self._asked = asked or asyncio.Event()
+        self._roster = roster
         self._fenced = False
 
     def stop(self) -> None:
@@ -132,7 +191,7 @@ class Process:
         self._asked.set()
 
     async def run(self, component: Component) -> int:
-        """The exit code. Raises what the component raised."""
+        """The exit code. Raises what the component raised, and CalledOff."""
         pages = {f"/debug/{name}": page for name, page in component.pages().items()}
         health = HealthServer({"sync": lambda: _missing(component)}, METRICS, pages)
         port = await health.start(self._options.health_host, self._options.health_port)
@@ -148,7 +207,7 @@ class Process:
             ended, _ = await asyncio.gather(work, asked, return_exceptions=True)
             await component.stop()
             if self._lease is not None:
-                await self._lease.release()
+                await self._lease.release(relay=self._lease.leading and await self._relayed(ended))
             await health.stop()
         return self._verdict(ended)
 
@@ -168,10 +227,18 @@ class Process:
         except BaseExceptionGroup as several:
             raise several.exceptions[0] from None
 
+    async def _relayed(self, ended: BaseException | None) -> bool:
+        """Whether the Lease is to go to one of ours: to ourselves with other controllers, or to another on call."""
+        if isinstance(ended, CalledOff):
+            return isinstance(ended, Recast)
+        return self._roster is not None and await self._roster.others()
+
     def _verdict(self, ended: BaseException | None) -> int:
         if isinstance(ended, LeaseLost):
             log.error("%s; another may lead, ending", ended)
             return 1
+        if isinstance(ended, Ended):
+            return 0
         if isinstance(ended, Exception):
             raise ended
         if self._fenced:
@@ -189,7 +256,7 @@ def _missing(component: Component) -> str | None:
     return f"not synced yet: {', '.join(missing)}" if missing else None
 
 
-def _lease(options: Options, client: Client, recorder: Recorder) -> Lease | None:
+def _lease(options: Options, client: Client, recorder: Recorder, choice: str) -> Lease | None:
     """The Lease asked for; that it was won is told as an Event on it. Raises ConfigError for times that do not fit."""
     if options.lease is None:
         return None
@@ -204,6 +271,7 @@ def _lease(options: Options, client: Client, recorder: Recorder) -> Lease | None
             renew_deadline=options.renew_deadline,
             retry=options.retry_period,
             tell=lambda event: recorder.record(event, name),
+            on_call=OnCall(choice, options.choice) if options.on_call else None,
         )
     except ValueError as error:
         raise ConfigError(f"--lease-duration, --renew-deadline, --retry-period: {error}") from None

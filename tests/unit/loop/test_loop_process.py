@@ -281,7 +281,7 @@ class TestRun:
     async def test_a_signal_ends_it_in_good_order(self, options: Options, number: signal.Signals) -> None:
         actor = Actor()
 
-        async def make(client: Client, on_fenced: Any) -> Actor:
+        async def make(client: Client, on_fenced: Any, choice: str) -> Actor:
             return actor
 
         running = asyncio.ensure_future(run(options, make))
@@ -294,7 +294,7 @@ class TestRun:
     async def test_it_is_ready_when_everything_is_known(self, options: Options) -> None:
         actor = Actor(slow=0.2)
 
-        async def make(client: Client, on_fenced: Any) -> Actor:
+        async def make(client: Client, on_fenced: Any, choice: str) -> Actor:
             return actor
 
         running = asyncio.ensure_future(run(options, make))
@@ -313,7 +313,7 @@ class TestRun:
 
     @pytest.mark.parametrize("times", [{"lease_duration": 5.0}, {"retry_period": 0.0}, {"renew_deadline": 1.0}])
     async def test_times_that_cannot_work_are_the_users(self, options: Options, times: dict[str, float]) -> None:
-        async def make(client: Client, on_fenced: Any) -> Actor:
+        async def make(client: Client, on_fenced: Any, choice: str) -> Actor:
             raise AssertionError("not reached")
 
         with pytest.raises(ConfigError, match="--lease-duration, --renew-deadline, --retry-period: the "):
