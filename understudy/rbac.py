@@ -1,8 +1,8 @@
 """`python -m understudy.rbac --write`: the RBAC rules in the chart, generated from what the code says it does.
 
-Controllers declare what they watch and write (`loop.rights`); the scheduler, the operator, the node agent and the hooks
-of the chart list their rules beside their code. One file a component lies in `charts/understudy/generated/`; a unit test
-fails when one is not current. `cluster` becomes a ClusterRole, `election` a Role in kube-system.
+Controllers declare what they watch and write (`loop.rights`); the scheduler, the operator, the node agent and the
+hooks of the chart list their rules beside their code. One file a component lies in `charts/understudy/generated/`; a
+unit test fails when one is not current. `cluster` becomes a ClusterRole, `election` a Role in kube-system.
 """
 
 import sys

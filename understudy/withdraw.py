@@ -1,8 +1,8 @@
 """`python -m understudy.withdraw`: delete every ControlPlane, with the operator's help or without it.
 
 The pre-delete hook of the chart runs this before `understudy release --all`. Helm deletes custom resources last, when
-the operator is gone and nobody would take its finalizer off; so they go first. An operator that lives releases the stage
-and lets go; after the timeout the finalizers are taken off here, and the release that follows needs no operator.
+the operator is gone and nobody would take its finalizer off; so they go first. An operator that lives releases the
+stage and lets go; after the timeout the finalizers are taken off here, and the release that follows needs no operator.
 """
 
 import asyncio
