@@ -38,6 +38,32 @@ class Volume(Struct, gc=False, frozen=True):
     persistentVolumeClaim: ClaimSource | None = None
 
 
+class FieldTerm(Struct, gc=False, frozen=True):
+    """One of a node affinity's `matchFields`."""
+
+    key: str = ""
+    operator: str = ""
+    values: tuple[str, ...] = ()
+
+
+class NodeTerm(Struct, gc=False, frozen=True):
+    matchFields: tuple[FieldTerm, ...] = ()
+
+
+class NodeTerms(Struct, gc=False, frozen=True):
+    nodeSelectorTerms: tuple[NodeTerm, ...] = ()
+
+
+class NodeAffinity(Struct, gc=False, frozen=True):
+    required: NodeTerms | None = field(name="requiredDuringSchedulingIgnoredDuringExecution", default=None)
+
+
+class Affinity(Struct, gc=False, frozen=True):
+    """As far as it may name the one node a pod of a DaemonSet is for."""
+
+    nodeAffinity: NodeAffinity | None = None
+
+
 class PodSpec(Struct, gc=False):
     nodeName: str = ""
     hostname: str = ""
@@ -47,6 +73,7 @@ class PodSpec(Struct, gc=False):
     containers: list[Container] = []
     initContainers: list[Container] = []
     volumes: list[Volume] = []
+    affinity: Affinity | None = None
 
 
 class TerminatedState(Struct, gc=False, frozen=True):
