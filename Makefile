@@ -28,6 +28,22 @@ demo: $(VENV)/ready ## The show once more, on the running cluster
 down: $(VENV)/ready ## End the cluster and leave nothing behind
 	@$(BIN)/understudy down --name $(NAME) $(ARGS)
 
+.PHONY: engine
+engine: $(VENV)/ready ## Install and start Debian's container engine where none runs (root); engine-stop ends it
+	@$(BIN)/understudy engine start --install $(ARGS)
+
+.PHONY: engine-stop
+engine-stop: $(VENV)/ready
+	@$(BIN)/understudy engine stop
+
+.PHONY: kind-up
+kind-up: $(VENV)/ready ## A real cluster by kind, our chart on it, our loops leading
+	@$(BIN)/understudy up --provider kind $(ARGS)
+
+.PHONY: kind-down
+kind-down: $(VENV)/ready ## End it
+	@$(BIN)/understudy down --provider kind $(ARGS)
+
 .PHONY: toolchain
 toolchain: $(VENV)/ready ## Find or build the pinned binaries (etcd, kube-apiserver, kubectl, kwok)
 	@$(BIN)/understudy toolchain build $(ARGS)

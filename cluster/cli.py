@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from understudy.cluster.embedded import ClusterStatus, EmbeddedCluster
+    from understudy.cluster.kind.provider import KindCluster
 
 NOT_RUNNING = 3
 _COLOURS = {"running": "green", "stopped": "dim", "stale": "red"}
@@ -72,12 +73,21 @@ def readable_errors() -> Iterator[None]:
 
 
 @click.command()
-@_name
+@click.option("--name", help="Which cluster.  [default: default, of kind understudy]")
+@click.option("--provider", type=click.Choice(["embedded", "kind"]), default="embedded", show_default=True)
 @click.option("--keep-data", is_flag=True, help="Keep what is stored in etcd for the next `up`.")
-def down(name: str, keep_data: bool) -> None:
+def down(name: str | None, provider: str, keep_data: bool) -> None:
     """Stop a cluster and remove its files."""
-    with readable_errors():
-        there = _cluster(name).down(keep_data=keep_data)
+    if provider == "kind":
+        if keep_data:
+            raise click.UsageError("--keep-data cannot be used with --provider kind: its data goes with its containers")
+        name = name or "understudy"
+        with readable_errors():
+            there = _kind_cluster(name).down()
+    else:
+        name = name or "default"
+        with readable_errors():
+            there = _cluster(name).down(keep_data=keep_data)
     click.echo(f"cluster {name} is down" if there else f"there is no cluster {name}")
 
 
@@ -122,6 +132,12 @@ def _cluster(name: str) -> "EmbeddedCluster":
     from understudy.cluster.embedded import EmbeddedCluster
 
     return EmbeddedCluster(name, say=click.echo)
+
+
+def _kind_cluster(name: str) -> "KindCluster":
+    from understudy.cluster.kind.provider import KindCluster
+
+    return KindCluster(name, say=click.echo)
 
 
 def _table(found: "ClusterStatus") -> "Table":

@@ -33,21 +33,45 @@ _name = click.option("--name", default="default", show_default=True, help="Which
 
 
 @main.command(context_settings=CONTEXT)
-@_name
+@click.option("--name", help="Which cluster.  [default: default, of kind understudy]")
+@click.option(
+    "--provider",
+    type=click.Choice(["embedded", "kind"]),
+    default="embedded",
+    show_default=True,
+    help="embedded: an API server and simulated nodes, no Docker. kind: real nodes in containers, our chart on them.",
+)
+@click.option("--image", help="kind: the node image, or official, self-made, auto.  [default: auto]")
 @click.option("--nodes", type=click.IntRange(0), help="Simulated nodes; as before if left out, 4 for a new cluster.")
 @click.option("--port", type=click.IntRange(1, 65535), help="The API server's port; a free one if left out.")
 @click.option("--loops/--no-loops", default=True, show_default=True, help="Run our controllers and scheduler on it.")
 @click.option("--demo", "show", is_flag=True, help="Then play the show: a rollout, an update, a rollback.")
 @click.option("--durable", is_flag=True, help="Let etcd flush each write to the disk; slower.")
 @click.option("--set-context", is_flag=True, help="Make it kubectl's current context.")
-def up(
-    name: str, nodes: int | None, port: int | None, loops: bool, show: bool, durable: bool, set_context: bool
-) -> None:
-    """Start an embedded cluster: etcd, kube-apiserver, simulated nodes, and our loops."""
+def up(name: str | None, provider: str, image: str | None, loops: bool, show: bool, **embedded: Any) -> None:
+    """Start a cluster led by our loops: etcd, kube-apiserver and simulated nodes, or a real one by kind."""
+    if provider == "kind":
+        _refuse(
+            "--provider kind", {"--demo": show, **{f"--{key.replace('_', '-')}": embedded[key] for key in embedded}}
+        )
+        from understudy.cluster.kind import cli as kind_cli
+        from understudy.cluster.kind.provider import DEFAULT_NAME
+        from understudy.cluster.kind.stage import Wish
+
+        wish = Wish(name or DEFAULT_NAME, image or "auto", loops)
+        _exit(lambda: kind_cli.up(wish))
+    _refuse("--provider embedded", {"--image": image})
     from understudy.demo import curtain
 
-    asked = curtain.Wish(name, nodes, port, loops, durable, set_context)
+    asked = curtain.Wish(name or "default", loops=loops, **embedded)
     _exit(lambda: curtain.up(asked, show))
+
+
+def _refuse(provider: str, given: dict[str, Any]) -> None:
+    """Raise UsageError if an option was given that means nothing to `provider`."""
+    meaningless = [option for option, value in given.items() if value not in (None, False)]
+    if meaningless:
+        raise click.UsageError(f"{', '.join(meaningless)} cannot be used with {provider}")
 
 
 @main.command(context_settings=CONTEXT)
@@ -125,6 +149,16 @@ def _address(_context: click.Context, _parameter: click.Parameter, given: str) -
     callback=_address,
     help="Where /healthz, /metrics, … listen.",
 )
+@click.option(
+    "--webhook",
+    nargs=3,
+    type=str,
+    metavar="PORT CERT KEY",
+    help="operator: also answer admission reviews of ControlPlanes at this port, with this certificate and key.",
+)
+@click.option(
+    "--liveness", metavar="URL", help="operator: where kopf's liveness probe listens, http://0.0.0.0:8081/healthz."
+)
 @click.option("--port-file", type=click.Path(dir_okay=False, path_type=Path), help="Write the health port here.")
 @click.option(
     "--log-format",
@@ -183,6 +217,11 @@ def _settings(given: dict[str, Any]) -> dict[str, str]:
     settings = {"controllers": given["controllers"], "scheduler-name": given["scheduler_name"]}
     if given["root_ca_file"] is not None:
         settings["root-ca"] = given["root_ca_file"].read_text()
+    if given["webhook"] is not None:
+        settings |= zip(("webhook-port", "webhook-cert", "webhook-key"), given["webhook"], strict=True)
+    for name in ("kubeconfig", "context", "liveness"):
+        if given[name] is not None:
+            settings[name] = str(given[name])
     return settings
 
 

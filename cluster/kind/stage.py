@@ -1,0 +1,101 @@
+"""From nothing to a kind cluster led by our loops: cluster, image, custom resources, chart, takeover.
+
+Called by `understudy up --provider kind` and by the tests in tests/cluster. Each step does nothing where it was done
+before, so that a second call brings the cluster up to this checkout.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from understudy.cluster.errors import ClusterError
+from understudy.cluster.image.build import build
+from understudy.cluster.image.content import CHECKOUT
+from understudy.cluster.kind.provider import DEFAULT_NAME, KindCluster
+from understudy.cluster.process import wait_until
+from understudy.loop.call import is_ours
+
+RELEASE = "understudy"
+NAMESPACE = "understudy-system"
+LEASES = {"kube-controller-manager": "controllers", "kube-scheduler": "scheduler"}
+READY_SECONDS = 180.0
+LEAD_SECONDS = 120.0
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What `understudy up --provider kind` was asked for. `image` is that of the nodes."""
+
+    name: str = DEFAULT_NAME
+    image: str = "auto"
+    loops: bool = True
+    audit_policy: Path | None = None
+
+
+def up(wish: Wish, say: Say) -> KindCluster:
+    """The cluster as asked for, ready. Raises ClusterError and ToolchainError."""
+    config = CHECKOUT / "kind-config.yaml"
+    if not config.exists():
+        raise ClusterError(f"{config} is not there: kind clusters are made from a checkout of the project")
+    cluster = KindCluster(wish.name, say)
+    cluster.up(config, image=wish.image, audit_policy=wish.audit_policy)
+    if wish.loops:
+        install(cluster, say)
+        await_nodes(cluster, say)
+        await_lead(cluster, say)
+    return cluster
+
+
+def install(cluster: KindCluster, say: Say, *, values: Sequence[str] = ()) -> None:
+    """Build the image, give it to the nodes, and install or upgrade the chart; `values` are `--set` arguments."""
+    image = build(tags=(), say=say).tag
+    cluster.load([image])
+    repository, _, tag = image.rpartition(":")
+    say("applying the custom resources and the chart")
+    cluster.kubectl("apply", "--server-side", "--force-conflicts", "--filename", str(CHECKOUT / "crds"))
+    chosen = [
+        f"image.repository={repository}",
+        f"image.tag={tag}",
+        "nodeAgent.enabled=true",
+        *values,
+    ]
+    chart = str(CHECKOUT / "charts" / "understudy")
+    sets = [part for value in chosen for part in ("--set", value)]
+    cluster.helm("upgrade", "--install", RELEASE, chart, "--namespace", NAMESPACE, "--create-namespace", *sets)
+
+
+def await_nodes(cluster: KindCluster, say: Say) -> None:
+    """Return when every node is ready: the pod network is there."""
+    say("waiting for the nodes")
+    wanted = f"--timeout={READY_SECONDS:.0f}s"
+    cluster.kubectl("wait", "--for=condition=Ready", "nodes", "--all", wanted, timeout=READY_SECONDS + 10)
+
+
+def await_lead(cluster: KindCluster, say: Say) -> None:
+    """Return when ours hold both of upstream's Leases. Raises ClusterError, saying who does."""
+    say("taking over")
+    started = time.monotonic()
+    if not wait_until(lambda: not _led_by_others(cluster), LEAD_SECONDS, poll=1.0):
+        others = ", ".join(f"{lease} by {holder or 'nobody'}" for lease, holder in _led_by_others(cluster).items())
+        raise ClusterError(
+            f"After {LEAD_SECONDS:.0f} s still led by others: {others}. See "
+            f"`kubectl --context {cluster.context} --namespace {NAMESPACE} get pods,events` and what "
+            "`kubectl describe controlplane` says."
+        )
+    say(f"ours lead after {time.monotonic() - started:.0f} s")
+
+
+def holders(cluster: KindCluster) -> dict[str, str]:
+    """Who holds each of upstream's Leases."""
+    columns = "custom-columns=:metadata.name,:spec.holderIdentity"
+    text = cluster.kubectl("--namespace", "kube-system", "get", "leases", "--no-headers", "--output", columns)
+    rows = [line.split() for line in text.splitlines() if line.strip()]
+    return {row[0]: row[1] if len(row) > 1 else "" for row in rows if row[0] in LEASES}
+
+
+def _led_by_others(cluster: KindCluster) -> dict[str, str]:
+    found = holders(cluster)
+    return {lease: found.get(lease, "") for lease in LEASES if not is_ours(found.get(lease, ""))}
