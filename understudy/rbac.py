@@ -29,10 +29,14 @@ LISTED: Mapping[str, str] = {
 }
 """Component to the function with its rules, "module:function"; the controllers' are made from their declarations."""
 ELECTION: Rules = [
-    {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create", "get", "list", "update"]},
+    {
+        "apiGroups": ["coordination.k8s.io"],
+        "resources": ["leases"],
+        "verbs": ["create", "delete", "get", "list", "patch", "update"],
+    },
     {"apiGroups": [""], "resources": ["events"], "verbs": ["create", "patch"]},
 ]
-"""In kube-system: to take part in the election, and to tell of it."""
+"""In kube-system: to take part in the election, to be on the roster of those on call (`loop.roster`), to tell of it."""
 _ELECTED = ("scheduler", "hooks")
 """Those whose own rules do not speak of Leases."""
 

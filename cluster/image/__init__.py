@@ -1,9 +1,4 @@
 """The product image: one for every component, built on an official Python image or on a Debian root made here.
 
-`build` is the front door; `understudy image build` is it on the command line. Not to be confused with `cluster/images`,
-the stand-ins for other projects' images.
+`build` is the front door. Not to be confused with `cluster/images`, the stand-ins for other projects' images.
 """
-
-from understudy.cluster.image.build import Built, build
-
-__all__ = ["Built", "build"]
