@@ -32,13 +32,13 @@ class Api:
     """One connection to the API server on 127.0.0.1, opened on the first request and again after it broke."""
 
     def __init__(self, port: int, tls: ssl.SSLContext, timeout: float = 30.0) -> None:
-        self._connection = http.client.HTTPSConnection("127.0.0.1", port, context=tls, timeout=timeout)
+        self.connection = http.client.HTTPSConnection("127.0.0.1", port, context=tls, timeout=timeout)
 
     def __enter__(self) -> "Api":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._connection.close()
+        self.connection.close()
 
     def get(self, path: str) -> Object:
         """Return the object or list at `path`. Raises `ApiError`."""
@@ -88,11 +88,11 @@ class Api:
     def _request(self, method: str, path: str, body: Object | None, kind: str = _JSON) -> tuple[int, str]:
         content = None if body is None else json.dumps(body)
         try:
-            self._connection.request(method, path, content, {"Content-Type": kind})
-            response = self._connection.getresponse()
+            self.connection.request(method, path, content, {"Content-Type": kind})
+            response = self.connection.getresponse()
             return response.status, response.read().decode()
         except BaseException:
-            self._connection.close()
+            self.connection.close()
             raise
 
 

@@ -13,32 +13,29 @@ from types import TracebackType
 from typing import Self
 
 from tests.api.world import until
-from understudy.cluster.embedded import EmbeddedCluster
-from understudy.cluster.rest import Object, client_tls
+from understudy.cluster.rest import Api, Object
 
 METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 
 
 class Film:
-    """`with Film(cluster, path) as film:` watches in a thread; ask it after `settle()` or the end of the block.
+    """`with Film(connect, path) as film:` watches in a thread; ask it after `settle()` or the end of the block.
 
     `begun` is the revision of the list it begins with. A stream that ends goes on after the last event seen: the server
     drops watchers that it finds too slow.
     """
 
-    def __init__(self, cluster: EmbeddedCluster, where: str, *, metadata_only: bool = False) -> None:
-        port = next(each.port for each in cluster.status().components if each.name == "kube-apiserver")
-        assert port
-        self._cluster, self._where, self._revision = cluster, where, ""
+    def __init__(self, connect: Callable[[], Api], where: str, *, metadata_only: bool = False) -> None:
+        self._connect, self._where, self._revision = connect, where, ""
         self.begun = 0
         self._accept = METADATA if metadata_only else "application/json"
-        self._connection = http.client.HTTPSConnection("127.0.0.1", port, context=client_tls(cluster.at.pki))
+        self._connection = connect().connection
         self._thread = threading.Thread(target=self._shoot)
         self._over = threading.Event()
         self.frames: list[tuple[str, Object]] = []
 
     def __enter__(self) -> Self:
-        with self._cluster.api() as api:
+        with self._connect() as api:
             listed = api.get(self._where)
         self.frames += [("ADDED", each) for each in listed["items"]]
         self._revision = listed["metadata"]["resourceVersion"]
@@ -76,7 +73,7 @@ class Film:
 
     def settle(self) -> None:
         """Return when the film shows what a list shows."""
-        with self._cluster.api() as api:
+        with self._connect() as api:
             until(lambda: self._now() == _revisions(api.get(self._where)["items"]))
 
     def _now(self) -> set[tuple[str, str]]:

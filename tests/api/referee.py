@@ -23,7 +23,7 @@ class Referee:
 
     def __init__(self, place: Place, *, most: int, least: int = 0) -> None:
         self._most, self._least = most, least
-        self._films = [Film(place.world.cluster, place.path(plural)) for plural in ("replicasets", "pods")]
+        self._films = [Film(place.world.connect, place.path(plural)) for plural in ("replicasets", "pods")]
         self.created: Counter[str] = Counter()
         self._asked: dict[str, int] = {}
         self._live: dict[str, set[str]] = {}

@@ -4,7 +4,7 @@ import pytest
 
 from tests.api import crds
 from tests.api.film import Film
-from tests.api.world import Place, World, get, path, until, workload
+from tests.api.world import Place, World, World, get, path, until, workload
 from understudy.cluster.rest import ApiError
 
 HOLD = "example.com/hold"
@@ -27,11 +27,11 @@ def gone(place: Place) -> None:
     until(lambda: get(place.api, path("namespaces", name=place.name)) is None, why=lambda: conditions(place))
 
 
-def test_a_new_namespace_gets_what_pods_need(place: Place) -> None:
+def test_a_new_namespace_gets_what_pods_need(world: World, place: Place) -> None:
     until(lambda: place.get("configmaps", "kube-root-ca.crt"))
     published = place.get("configmaps", "kube-root-ca.crt")
     assert published
-    assert published["data"]["ca.crt"] == (place.world.cluster.at.pki / "ca.crt").read_text()
+    assert published["data"]["ca.crt"] == (world.cluster.at.pki / "ca.crt").read_text()
     place.api.delete(place.path("configmaps", "kube-root-ca.crt"))
     place.api.delete(place.path("serviceaccounts", "default"))
     until(lambda: place.get("configmaps", "kube-root-ca.crt") and place.get("serviceaccounts", "default"))
@@ -80,7 +80,7 @@ def test_pods_go_first(doomed: dict[str, Place]) -> None:
         "Some resources are remaining: pods. has 1 resource instances",
     )
     assert place.get("configmaps", "last"), "it waits for the pod"
-    with Film(place.world.cluster, place.path("configmaps")) as film:
+    with Film(place.world.connect, place.path("configmaps")) as film:
         place.patch("pods", "held", {"metadata": {"finalizers": None}})
         gone(place)
     assert "last" in {obj["metadata"]["name"] for kind, obj in film.frames if kind == "DELETED"}

@@ -30,7 +30,7 @@ class Storm:
             thread.join(10)
 
     def _blow(self) -> None:
-        with self._place.world.cluster.api() as api:
+        with self._place.world.connect() as api:
             while not self._over.wait(self._pause):
                 told = {"example.com/gust": str(self.writes)}
                 api.patch(self._path, {"metadata": {"annotations": told, "labels": told}})

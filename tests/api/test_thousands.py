@@ -16,7 +16,7 @@ def count(film: Film) -> int:
 
 @pytest.mark.slow
 def test_a_deployment_of_three_thousand(world: World, place: Place) -> None:
-    with Film(world.cluster, place.path("pods"), metadata_only=True) as film:
+    with Film(world.connect, place.path("pods"), metadata_only=True) as film:
         place.create("deployments", workload("web", 3000, spec={"schedulerName": "nobody"}))
         until(lambda: film.count("ADDED") == 3000, 60, lambda: film.count("ADDED"))
         scaled = len(film.frames)

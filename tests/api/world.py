@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 from urllib.request import urlopen
 
 from understudy.cluster import loops
@@ -136,6 +136,10 @@ class World:
         self.used = now
         return self.connection
 
+    def connect(self) -> Api:
+        """Another connection, of one's own."""
+        return self.cluster.api()
+
     def pid(self, component: str) -> int:
         """The process id of a component that runs."""
         found = next(each for each in self.cluster.status().components if each.name == component)
@@ -189,18 +193,23 @@ class World:
 
     def place(self) -> "Place":
         """A new namespace in which pods can be created."""
-        name = f"test-{next(self.numbers)}"
-        self.api.create(path("namespaces"), {"metadata": {"name": name}})
-        made = Place(self, name)
-        until(lambda: made.get("serviceaccounts", "default"))
-        return made
+        return settle(self, f"test-{next(self.numbers)}")
+
+
+class Seen(Protocol):
+    """What a place needs of its world, whatever cluster that is."""
+
+    @property
+    def api(self) -> Api: ...
+    def connect(self) -> Api: ...
+    def kubectl(self, *arguments: str, stdin: str = "") -> Said: ...
 
 
 @dataclass
 class Place:
     """One namespace."""
 
-    world: World
+    world: Seen
     name: str
 
     @property
@@ -254,6 +263,14 @@ class Place:
         """Wait until the object, or everything of the kind, is not there any more."""
         look = (lambda: self.get(plural, name)) if name else (lambda: self.names(plural))
         until(lambda: not look(), seconds, look)
+
+
+def settle(world: Seen, name: str) -> Place:
+    """The new namespace `name`, once pods can be created in it."""
+    world.api.create(path("namespaces"), {"metadata": {"name": name}})
+    made = Place(world, name)
+    until(lambda: made.get("serviceaccounts", "default"))
+    return made
 
 
 def get(api: Api, where: str) -> Object | None:
