@@ -4,7 +4,7 @@ import pytest
 
 from tests.api import crds
 from tests.api.film import Film
-from tests.api.world import Place, World, World, get, path, until, workload
+from tests.api.world import Place, World, get, path, until, workload
 from understudy.cluster.rest import ApiError
 
 HOLD = "example.com/hold"
