@@ -15,7 +15,8 @@ from understudy import __version__
 from understudy.cluster import cli as cluster_cli
 from understudy.cluster.engine.cli import engine
 from understudy.cluster.toolchain.cli import toolchain
-from understudy.components import COMPONENTS, UnknownController, registry
+from understudy.components import COMPONENTS, UnknownController, choose, registry
+from understudy.takeover.seen import LEASE_OF
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
@@ -26,7 +27,7 @@ def main() -> None:
     """Kubernetes' own control loops, in Python: run them, watch them, change them."""
 
 
-for _command in (cluster_cli.down, cluster_cli.status, cluster_cli.logs, cluster_cli.kubeconfig, engine, toolchain):
+for _command in (cluster_cli.down, cluster_cli.logs, cluster_cli.kubeconfig, engine, toolchain):
     main.add_command(_command)
 
 _name = click.option("--name", default="default", show_default=True, help="Which embedded cluster.")
@@ -117,6 +118,76 @@ def _address(_context: click.Context, _parameter: click.Parameter, given: str) -
     if not colon or not port.isdecimal() or int(port) > 65535:
         raise click.BadParameter(f"{given!r} is not HOST:PORT, such as 127.0.0.1:8080, or :8080 for every address")
     return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - that is how one asks for every address
+
+
+@main.command(context_settings=CONTEXT)
+@_name
+@_connection_options
+@click.option(
+    "--leases", is_flag=True, help="Of any cluster: who leads, upstream or ours. So with --kubeconfig, --context."
+)
+def status(name: str, kubeconfig: Path | None, context: str | None, leases: bool) -> None:
+    """Show what runs of an embedded cluster, or who leads on any: exit code 0 if all is well, 3 if not."""
+    if not (leases or kubeconfig or context):
+        assert cluster_cli.status.callback is not None, "it is a command"
+        cluster_cli.status.callback(name)
+        return
+    from understudy.takeover import cli as takeover_cli
+
+    _exit(lambda: takeover_cli.show(kubeconfig, context))
+
+
+def _moving(command: Callable[..., Any]) -> Callable[..., Any]:
+    what = click.argument("components", nargs=-1, type=click.Choice(sorted(LEASE_OF)), metavar="[COMPONENT]...")
+    everything = click.option("--all", "everything", is_flag=True, help="Controllers and scheduler.")
+    timeout = click.option("--timeout", default=60.0, show_default=True, help="Seconds to wait until it is so.")
+    return what(everything(_connection_options(timeout(command))))
+
+
+@main.command(context_settings=CONTEXT)
+@_moving
+@click.option("--run", "chosen", help='Which controllers: "*", "a,b", or "*,-c"; as chosen before if left out.')
+def takeover(
+    components: Sequence[str],
+    everything: bool,
+    kubeconfig: Path | None,
+    context: str | None,
+    timeout: float,
+    chosen: str | None,
+) -> None:
+    """Let our loops lead in the place of upstream's, which stand by: `understudy takeover controllers`."""
+    _move(components, everything, kubeconfig, context, timeout, take=True, chosen=chosen)
+
+
+@main.command(context_settings=CONTEXT)
+@_moving
+def release(
+    components: Sequence[str], everything: bool, kubeconfig: Path | None, context: str | None, timeout: float
+) -> None:
+    """Give the lead back to upstream: `understudy release --all`."""
+    _move(components, everything, kubeconfig, context, timeout, take=False)
+
+
+def _move(
+    components: Sequence[str],
+    everything: bool,
+    kubeconfig: Path | None,
+    context: str | None,
+    timeout: float,
+    *,
+    take: bool,
+    chosen: str | None = None,
+) -> None:
+    from understudy.takeover import cli as takeover_cli
+
+    which = takeover_cli.chosen(components, everything)
+
+    def work() -> int:
+        if chosen is not None:
+            choose(chosen.split(","))  # or it says which one there is not
+        return takeover_cli.move(which, take, chosen, timeout, kubeconfig, context)
+
+    _exit(work)
 
 
 @main.command(context_settings=CONTEXT)

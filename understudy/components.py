@@ -19,7 +19,7 @@ Make = Callable[[Client, Settings, Callable[[], None]], Component]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """`lease` is upstream's: whoever holds it leads, ours or theirs. `make` is "module:function"."""
+    """`lease` is upstream's where there is one: whoever holds it leads, ours or theirs. `make`: "module:function"."""
 
     name: str
     lease: str
@@ -45,6 +45,12 @@ COMPONENTS: Mapping[str, Entry] = {
             "kube-scheduler",
             "understudy.scheduler.component:make_scheduler",
             "assigns pods to nodes, in place of kube-scheduler",
+        ),
+        Entry(
+            "operator",
+            "understudy-operator",
+            "understudy.operators.custom.operator:make_operator",
+            "the handlers of the custom resource ControlPlane, which directs the takeover",
         ),
     )
 }

@@ -49,6 +49,7 @@ def test_each_component_can_be_made_and_takes_part_in_upstreams_election() -> No
     assert {name: entry.lease for name, entry in COMPONENTS.items()} == {
         "controllers": "kube-controller-manager",
         "scheduler": "kube-scheduler",
+        "operator": "understudy-operator",
     }
     for entry in COMPONENTS.values():
         assert callable(entry.load())

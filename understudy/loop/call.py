@@ -40,15 +40,19 @@ class OnCall:
 
     def wanted(self, annotations: Mapping[str, str]) -> bool:
         """Whether we are to lead. Raises Recast if that would be with other controllers than we run."""
-        choice = annotations.get(CHOICE) or self.otherwise
+        choice = self._choice(annotations)
         if choice != self.choice:
             raise Recast(f"the controllers to run are {choice} now, no longer {self.choice}", choice)
         return annotations.get(LEADER) == UNDERSTUDY
 
     def heed(self, annotations: Mapping[str, str]) -> None:
-        """For a leader. Raises CalledOff if it is not to lead any more, or not like this."""
-        if not self.wanted(annotations):
-            raise CalledOff("upstream is to lead", self.choice)
+        """For a leader. Raises CalledOff if it is not to lead any more, Recast if not like this."""
+        if annotations.get(LEADER) != UNDERSTUDY:
+            raise CalledOff("upstream is to lead", self._choice(annotations))
+        self.wanted(annotations)
+
+    def _choice(self, annotations: Mapping[str, str]) -> str:
+        return annotations.get(CHOICE) or self.otherwise
 
 
 def is_ours(holder: str) -> bool:

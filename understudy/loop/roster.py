@@ -135,3 +135,9 @@ class Roster:
             log.warning("cannot tell that we are on call for lease %s/%s: %s", self._namespace, self._lease, error)
             return False
         return True
+
+
+def on_call_rules() -> list[dict[str, Any]]:
+    """The PolicyRules a process on call needs in its Lease's namespace, beside those of its loops."""
+    verbs = ["create", "delete", "get", "list", "patch", "update"]
+    return [{"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": verbs}]

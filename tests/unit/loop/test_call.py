@@ -76,6 +76,11 @@ class TestTheVerdict:
             OnCall("a", "a").heed(THEM)
         assert (off.value.choice, isinstance(off.value, Recast)) == ("a", False)
 
+    def test_called_off_and_without_its_controllers_it_passes_nothing_on(self) -> None:
+        with pytest.raises(CalledOff) as off:
+            OnCall("a", "*").heed(THEM)
+        assert (off.value.choice, isinstance(off.value, Recast)) == ("*", False)
+
     @pytest.mark.parametrize(
         ("holder", "is_one"),
         [

@@ -1,0 +1,202 @@
+"""What a ControlPlane asks for against what the Leases show: annotations to write, and the status. Pure.
+
+`operators.custom.controlplane` reads, calls `decide` and writes what it says. Conditions follow the API conventions
+(sig-architecture/api-conventions.md, metav1.Condition).
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from understudy.loop.call import CHOICE, LEADER, UNDERSTUDY, UPSTREAM
+from understudy.operators.custom import upstream
+from understudy.takeover.seen import CLUSTER, LEASE_OF, Seen
+from understudy.values import timestamp
+
+Object = dict[str, Any]
+Choose = Callable[[Sequence[str]], Sequence[str]]
+"""From the entries of `run` to the names of our controllers. Raises ValueError for one we do not have."""
+RESERVED = ("dns", "serviceProxy")
+"""Parts of the spec for components that do not exist yet."""
+SETTLED = ("", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is asked for one component. `run`: which controllers; `error`: why that cannot be done."""
+
+    take_over: bool = False
+    run: tuple[str, ...] = ()
+    error: str = ""
+
+    @property
+    def annotations(self) -> dict[str, str | None]:
+        """What the Lease is to say; None: nothing."""
+        if not self.take_over:
+            return {LEADER: UPSTREAM, CHOICE: None}
+        return {LEADER: UNDERSTUDY, CHOICE: ",".join(self.run) or None}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to write: per component the annotations that differ, and the whole status."""
+
+    annotations: Mapping[str, Mapping[str, str | None]]
+    status: Object
+
+
+def wishes(spec: Mapping[str, Any], choose: Choose, *, leaving: bool = False) -> dict[str, Wish]:
+    """What a spec asks for each component; nothing once the object is being deleted."""
+    if leaving:
+        return {component: Wish() for component in LEASE_OF}
+    return {component: _wish(spec.get(component) or {}, component, choose) for component in LEASE_OF}
+
+
+def _wish(part: Mapping[str, Any], component: str, choose: Choose) -> Wish:
+    take_over = bool(part.get("takeOver"))
+    if component != "controllers":
+        return Wish(take_over)
+    run = tuple(part.get("run") or ("*",))
+    try:
+        chosen = choose(run)
+    except ValueError as error:
+        return Wish(take_over, run, str(error))
+    return Wish(take_over, run, "" if chosen else f"{','.join(run)} leaves no controller to run")
+
+
+def decide(body: Mapping[str, Any], seen: Mapping[str, Seen], now: datetime, choose: Choose) -> Plan:
+    """What is to be written for the ControlPlane `body`, given the Leases as they are."""
+    metadata, old = body["metadata"], body.get("status") or {}
+    asked = wishes(body.get("spec") or {}, choose, leaving="deletionTimestamp" in metadata)
+    changes = {component: differing(wish, seen[component]) for component, wish in asked.items()}
+    parts = {component: _part(asked[component], seen[component], choose) for component in asked}
+    status = {
+        "observedGeneration": metadata.get("generation", 0),
+        **parts,
+        "lastHandover": _handover(old, seen, now),
+        "conditions": _conditions(asked, seen, parts, old.get("conditions") or (), now),
+    }
+    return Plan({component: change for component, change in changes.items() if change}, status)
+
+
+def differing(wish: Wish, seen: Seen) -> dict[str, str | None]:
+    """The annotations to write: none for what cannot be done, nor to a Lease that nobody asked anything of."""
+    if wish.error and wish.take_over:
+        return {}
+    has = seen.annotations or {}
+    if not wish.take_over and LEADER not in has and CHOICE not in has:
+        return {}
+    return {key: text for key, text in wish.annotations.items() if has.get(key) != text}
+
+
+def _part(wish: Wish, seen: Seen, choose: Choose) -> Object:
+    part: Object = {
+        "leader": seen.leader,
+        "holder": seen.holder if seen.leader != "none" else "",
+        "since": seen.since if seen.leader != "none" else None,
+        "transitions": seen.transitions,
+        "onCall": len(seen.on_call),
+    }
+    if seen.lease == LEASE_OF["controllers"]:
+        part["unattended"] = unattended(wish, choose) if seen.leader == UNDERSTUDY else []
+    return part
+
+
+def unattended(wish: Wish, choose: Choose) -> list[str]:
+    """Upstream's controllers that run by default and that nobody runs while ours leads as asked."""
+    ours = set(choose(wish.run or ("*",))) if not wish.error else set()
+    return [name for name in upstream.DEFAULT if name not in ours]
+
+
+def _handover(old: Mapping[str, Any], seen: Mapping[str, Seen], now: datetime) -> Object | None:
+    """The last time that a component came to another leader, as far as anybody looked."""
+    for component, each in seen.items():
+        before = (old.get(component) or {}).get("leader")
+        if before and each.leader not in ("none", before):
+            return {"component": component, "from": before, "to": each.leader, "time": each.since or _time(now)}
+    last: Object | None = old.get("lastHandover")
+    return last
+
+
+def blocked(wish: Wish, seen: Seen) -> tuple[str, str]:
+    """Why a component is not as asked for, as (reason, message), and cannot come to be; SETTLED if it is or can."""
+    if wish.take_over and wish.error:
+        return "UnknownController", wish.error
+    if wish.take_over and seen.leader != UNDERSTUDY and not seen.on_call:
+        return "NoCandidate", f"no replica of Understudy is on call for {seen.lease}"
+    if not wish.take_over and seen.leader == "none":
+        return "NobodyLeads", f"nobody holds lease {seen.lease}: does upstream run?"
+    return SETTLED
+
+
+def moving(wish: Wish, seen: Seen) -> tuple[str, str]:
+    """What is under way for a component, as (reason, message); SETTLED if it is as asked for."""
+    if not wish.take_over and seen.leader == UNDERSTUDY:
+        return "Releasing", f"{seen.holder} is to give lease {seen.lease} back"
+    if wish.take_over and seen.leader != UNDERSTUDY:
+        return "TakingOver", f"{len(seen.on_call)} on call for lease {seen.lease}, held by {seen.holder or 'nobody'}"
+    if wish.take_over and not seen.acting:
+        return "Waiting", f"{seen.holder} has lease {seen.lease} and waits until its last holder can no longer write"
+    return SETTLED
+
+
+def _conditions(
+    asked: Mapping[str, Wish],
+    seen: Mapping[str, Seen],
+    parts: Mapping[str, Object],
+    old: Iterable[Mapping[str, Any]],
+    now: datetime,
+) -> list[Object]:
+    stuck = [why for component, wish in asked.items() if (why := blocked(wish, seen[component])) != SETTLED]
+    open_ = [why for component, wish in asked.items() if (why := moving(wish, seen[component])) != SETTLED]
+    under_way = [] if stuck else open_
+    missing = parts["controllers"]["unattended"]
+    found = [
+        _condition("Ready", stuck + under_way, "AsAsked", "every component is led as asked for", good="True"),
+        _condition("Progressing", under_way, "Settled", "nothing is under way", good="False"),
+        _condition(
+            "AllControllersRun",
+            [("NotRun", f"nobody runs {', '.join(missing)}")] if missing else [],
+            "UpstreamLeads" if parts["controllers"]["leader"] != UNDERSTUDY else "AllRun",
+            "no controller is without somebody who runs it",
+            good="True",
+        ),
+    ]
+    before = {each["type"]: each for each in old}
+    return [each | {"lastTransitionTime": _changed(each, before.get(each["type"]), now)} for each in found]
+
+
+def _condition(kind: str, why: Sequence[tuple[str, str]], reason: str, message: str, *, good: str) -> Object:
+    """`good` is its status when there is nothing to say."""
+    if not why:
+        return {"type": kind, "status": good, "reason": reason, "message": message}
+    status = "False" if good == "True" else "True"
+    return {"type": kind, "status": status, "reason": why[0][0], "message": "; ".join(each[1] for each in why)}
+
+
+def _changed(condition: Object, before: Mapping[str, Any] | None, now: datetime) -> str:
+    if before is not None and before["status"] == condition["status"]:
+        return str(before["lastTransitionTime"])
+    return _time(now)
+
+
+def _time(now: datetime) -> str:
+    return timestamp.format(now)
+
+
+def trimmed(status: Mapping[str, Any]) -> Object:
+    """A status as the server keeps it: without what is None."""
+    kept = {key: value for key, value in status.items() if value is not None}
+    return {key: trimmed(value) if isinstance(value, Mapping) else value for key, value in kept.items()}
+
+
+def refusal(name: str, spec: Mapping[str, Any], choose: Choose) -> str:
+    """Why a ControlPlane must not be, "" if it may: what the CRD's own rules refuse, and controllers we do not have."""
+    if name != CLUSTER:
+        return f"a cluster has one control plane: name it {CLUSTER!r}, not {name!r}"
+    for part in RESERVED:
+        if (spec.get(part) or {}).get("takeOver"):
+            return f"spec.{part}: cannot be taken over yet"
+    error = wishes(spec, choose)["controllers"].error
+    return f"spec.controllers.run: {error}" if error else ""
