@@ -23,14 +23,14 @@ FOLDER = Path(__file__).resolve().parent.parent / "charts" / "understudy" / "gen
 COMMAND = "python -m understudy.rbac --write"
 LISTED: Mapping[str, str] = {
     "scheduler": "understudy.scheduler.rights:rules",
-    "operator": "understudy.operators.custom.rights:rules",
+    "operator": "understudy.operators.custom.operator:operator_rules",
     "node-agent": "understudy.proxy.rights:rules",
     "hooks": "understudy.withdraw:rules",
 }
 """Component to the function with its rules, "module:function"; the controllers' are made from their declarations."""
 ELECTION: Rules = [
     {
-        "apiGroups": ["coordination.k8s.io"],
+        "apiGroups": [rights.LEASES],
         "resources": ["leases"],
         "verbs": ["create", "delete", "get", "list", "patch", "update"],
     },
@@ -42,12 +42,17 @@ _ELECTED = ("scheduler", "hooks")
 
 
 def roles() -> dict[str, dict[str, Rules]]:
-    """Each component's rules by scope: `cluster`, and `election` where that is apart."""
+    """Each component's rules by scope: `cluster`, and `election` for what is needed in kube-system only.
+
+    The controllers' Leases are everywhere: those of the nodes tell which of them live.
+    """
     every: dict[str, dict[str, Rules]] = {"controllers": {"cluster": rights.rules(registry().values())}}
     for component, where in LISTED.items():
-        every[component] = {"cluster": _load(where)}
-        if component in _ELECTED:
-            every[component]["election"] = ELECTION
+        listed = _load(where)
+        every[component] = {"cluster": [rule for rule in listed if rights.LEASES not in rule["apiGroups"]]}
+        leases = [rule for rule in listed if rights.LEASES in rule["apiGroups"]]
+        if component in _ELECTED or leases:
+            every[component]["election"] = leases or ELECTION
     return every
 
 

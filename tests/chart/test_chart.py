@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tests.chart.rendering import ALL_ON, CHART, containers, find, helm, pods, refusal, render
-from understudy import __version__, cli
+from understudy import __version__, cli, onstage, withdraw
 from understudy.components import COMPONENTS
 
 LOOPS = ("controllers", "scheduler")
@@ -214,10 +214,25 @@ class TestCommands:
         assert parsed.params["component"] == component
         assert parsed.params.get("leader_elect", False) is (component in LOOPS)
 
-    @pytest.mark.parametrize(("hook", "command"), [("release", "release"), ("test-stage", "status")])
-    def test_hooks_too(self, hook: str, command: str) -> None:
-        pod = find(render(), "Pod", f"understudy-{hook}")["spec"]
-        assert _parse(pod["containers"][0]["args"]).info_name == command
+    def test_the_uninstall_hook_does_too(self) -> None:
+        hook = find(render(), "Pod", "understudy-release")["spec"]
+        assert _parse(hook["containers"][0]["args"]).info_name == "release"
+        parsed = withdraw.main.make_context("withdraw", hook["initContainers"][0]["command"][3:])
+        assert parsed.params == {"timeout": 60.0}
+
+    @pytest.mark.parametrize(
+        ("values", "leading"),
+        [
+            ({}, ("controllers", "scheduler")),
+            ({"controlPlane": {"scheduler": {"takeOver": False}}}, ("controllers",)),
+            ({"controlPlane": {"create": False}}, ()),
+        ],
+    )
+    def test_helm_test_asks_for_what_was_taken_over(self, values: dict[str, object], leading: tuple[str, ...]) -> None:
+        command = find(render(values), "Pod", "understudy-test-stage")["spec"]["containers"][0]["command"]
+        assert command[:3] == ["python3", "-m", "understudy.onstage"]
+        asked = onstage.main.make_context("onstage", command[3:]).params
+        assert (asked["leading"], asked["replicas"]) == (leading, 2)
 
 
 def _parse(arguments: list[str]) -> click.Context:
