@@ -63,12 +63,12 @@ def by_revision(revisions: Iterable[ControllerRevision]) -> list[ControllerRevis
 
 def next_number(revisions: Iterable[ControllerRevision]) -> int:
     """One more than the highest number there is."""
-    return max([0, *(each.revision for each in revisions)]) + 1
+    return max([0, *(each.number for each in revisions)]) + 1
 
 
 def _place(each: ControllerRevision) -> tuple[int, float, str]:
     created = each.metadata.creationTimestamp
-    return each.revision, timestamp.seconds(created) if created else 0.0, each.name
+    return each.number, timestamp.seconds(created) if created else 0.0, each.name
 
 
 # Names

@@ -38,8 +38,8 @@ def sync(ds: DaemonSet, selector: Selector, view: View) -> Generator[Step, Any, 
         ds, revision = yield from _snapshot(ds, data, number)
         return Revisions(ds, revision.metadata.labels[REVISION_LABEL], old)
     revision = yield from _one_of(ds, current, view)
-    if revision.revision < number:
-        why = f"the template of revision {revision.revision} is current again"
+    if revision.number < number:
+        why = f"the template of revision {revision.number} is current again"
         yield Patch(CONTROLLER_REVISIONS, revision, {"revision": number}, why=why)
     return Revisions(ds, revision.metadata.labels[REVISION_LABEL], old)
 
@@ -97,5 +97,5 @@ def _one_of(
             body = {"metadata": {"labels": {REVISION_LABEL: hash_}}}
             yield Patch(PODS, pod, body, why="its revision is there twice", guard="uid")
     for each in doubles:
-        yield Delete(CONTROLLER_REVISIONS, each, why=f"the same as revision {kept.revision}")
+        yield Delete(CONTROLLER_REVISIONS, each, why=f"the same as revision {kept.number}")
     return kept

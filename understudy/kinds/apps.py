@@ -109,10 +109,13 @@ class StatefulSet(Obj, gc=False):
 
 
 class ControllerRevision(Obj, gc=False):
-    """`data` is decoded here; to write it, keep the bytes: `values.gojson` and a `msgspec.Raw` in the body."""
+    """`data` is decoded here; to write it, keep the bytes: `values.gojson` and a `msgspec.Raw` in the body.
+
+    `number` is the field named revision; `Obj.revision` is how new the object itself is.
+    """
 
     data: Any = None
-    revision: int = 0
+    number: int = field(name="revision", default=0)
 
     def __post_init__(self) -> None:
         if isinstance(self.data, Raw):  # it was made of a body, not of the server's JSON

@@ -11,8 +11,10 @@ from understudy.kinds.kind import Kind
 from understudy.kinds.meta import Obj
 from understudy.operators.common import history
 from understudy.operators.common.history import REVISION_LABEL
+from understudy.operators.common.pods import is_ready
 from understudy.operators.daemonset import decide
 from understudy.operators.daemonset.daemons import Daemons
+from understudy.operators.daemonset.pods import node_of
 from understudy.operators.daemonset.wakes import selector_of
 from understudy.plan.steps import Step
 from understudy.state.view import View
@@ -144,3 +146,24 @@ def places(view: View) -> dict[str, list[str]]:
     """Names of the pods that are not on their way out, by the node they are on or made for."""
     found = daemons(view).pods
     return {name: sorted(each.name for each in pods if not each.deleting) for name, pods in found.items()}
+
+
+# A kubelet of five lines
+
+
+def moving(view: View) -> list[Pod]:
+    """The pods a kubelet has something to do for: those on their way out and those that do not run yet."""
+    return [each for each in view.all(PODS) if each.deleting or not is_ready(each)]
+
+
+def move(view: View, moved: Pod) -> None:
+    """Let a pod end if it is being deleted; else bind it to its node and let it get ready."""
+    store = view.store(PODS)
+    if moved.deleting:
+        store.removed(moved.key, moved.uid)
+        return
+    node = node_of(moved)
+    assert node is not None
+    labels = moved.metadata.labels
+    running = pod(moved.name, node, labels=labels, uid=moved.uid)
+    assert store.wrote(running)

@@ -58,7 +58,7 @@ def test_the_body_carries_the_bytes_as_they_are() -> None:
 def test_a_revision_made_of_a_body_is_decoded() -> None:
     body = history.body(owner(), DAEMON_SETS, "web-x", BYTES, 7, {})
     made = msgspec.convert(body, ControllerRevision)
-    assert (made.data, made.revision) == (DATA, 7)
+    assert (made.data, made.number) == (DATA, 7)
 
 
 def test_the_template_comes_back() -> None:
@@ -70,7 +70,7 @@ def test_the_template_comes_back() -> None:
 def test_equal_data_is_found_whatever_the_order_of_its_keys() -> None:
     shuffled = {"spec": {"template": dict(reversed(DATA["spec"]["template"].items()))}}
     every = [revision(1, data=shuffled), revision(2, data={}), revision(3, data=DATA)]
-    assert [each.revision for each in history.with_data(every, DATA)] == [1, 3]
+    assert [each.number for each in history.with_data(every, DATA)] == [1, 3]
 
 
 # Names and numbers
@@ -120,7 +120,7 @@ def test_a_new_revision_is_named_labelled_and_owned() -> None:
     assert [(ref.kind, ref.uid, ref.controller) for ref in made.metadata.ownerReferences] == [
         ("DaemonSet", "uid-web", True)
     ]
-    assert (made.revision, made.data) == (3, DATA)
+    assert (made.number, made.data) == (3, DATA)
     assert bytes(only(steps, Create).body["data"]) == BYTES
 
 
@@ -158,3 +158,8 @@ def test_the_oldest_are_forgotten(numbers: list[int], surplus: int) -> None:
     steps = run(history.forget(every, surplus, "10 are kept"), view_of({CONTROLLER_REVISIONS: every}))
     gone = [delete.obj.name for delete in of(steps, Delete)]
     assert gone == [f"web-{number}" for number in sorted(numbers)[: max(0, surplus)]]
+
+
+def test_its_number_is_not_how_new_the_object_is() -> None:
+    each = revision(7)
+    assert (each.number, each.revision) == (7, int(each.metadata.resourceVersion))
