@@ -5,7 +5,7 @@ decision and by whoever reads the settings, to refuse nonsense before anything r
 pkg/controller/nodeipam/ipam and to the checks in cmd/kube-controller-manager/app/core.go, with their messages.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -27,7 +27,7 @@ class Range:
 
     network: Network
     mask: int
-    reserved: tuple[Network, ...] = ()
+    reserved: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:
@@ -40,29 +40,28 @@ class Range:
         address = int(network.network_address) + (number << (network.max_prefixlen - self.mask))
         return str(type(network)((address, self.mask)))
 
-    def numbers(self, taken: Network) -> range:
-        """The blocks `taken` touches; it may be larger or smaller than a block, or lie elsewhere."""
-        if taken.version != self.network.version:
-            return range(0)
-        shift = self.network.max_prefixlen - self.mask
-        base = int(self.network.network_address)
-        first = (int(taken.network_address) - base) >> shift
-        last = (int(taken.broadcast_address) - base) >> shift
-        return range(max(first, 0), min(last + 1, self.size))
+    def numbers(self, taken: Iterable[str]) -> Iterator[range]:
+        """The blocks each of these CIDRs touches, if any; they may be larger or smaller, or lie elsewhere."""
+        version, size = self.network.version, self.size
+        shift, base = self.network.max_prefixlen - self.mask, int(self.network.network_address)
+        for cidr in taken:
+            family, low, high = _span(cidr)
+            first, after = (low - base) >> shift, ((high - base) >> shift) + 1
+            if family == version and after > 0 and first < size:
+                yield range(max(first, 0), min(after, size))
 
     def lowest_free(self, taken: Iterable[str]) -> str | None:
         """The first block that neither `taken` (CIDRs) nor what is reserved touches; None if all are taken."""
         single: set[int] = set()
-        wide = [self.numbers(network) for network in self.reserved]
-        for cidr in taken:
-            numbers = _numbers(self, cidr)
+        wide: list[range] = []
+        for numbers in self.numbers((*self.reserved, *taken)):
             if len(numbers) == 1:
                 single.add(numbers.start)
-            elif numbers:
+            else:
                 wide.append(numbers)
         number = 0
         while number < self.size:
-            covering = next((each for each in wide if number in each), None)
+            covering = next((each for each in wide if number in each), None) if wide else None
             if covering is None and number not in single:
                 return self.block(number)
             number = covering.stop if covering is not None else number + 1
@@ -70,10 +69,12 @@ class Range:
 
 
 @lru_cache(maxsize=20_000)
-def _numbers(among: Range, cidr: str) -> range:
-    """`Range.numbers` of a text; what is no CIDR touches nothing. Every decision asks this of every node."""
+def _span(cidr: str) -> tuple[int, int, int]:
+    """IP version, first and last address; version 0 if it is no CIDR. Every decision asks this of every node."""
     network = parse(cidr)
-    return among.numbers(network) if network is not None else range(0)
+    if network is None:
+        return 0, 0, 0
+    return network.version, int(network.network_address), int(network.broadcast_address)
 
 
 def parse(cidr: str) -> Network | None:
@@ -149,4 +150,4 @@ def _range(network: Network, mask: int, reserved: tuple[Network, ...]) -> Range:
         )
     if network.version == 6 and mask - network.prefixlen > WIDEST:
         raise ValueError("New CIDR set failed; the node CIDR size is too big")
-    return Range(network, mask, tuple(each for each in reserved if each.version == network.version))
+    return Range(network, mask, tuple(map(str, reserved)))
