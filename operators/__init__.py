@@ -1,14 +1,20 @@
 """Every controller there is, in the order `understudy controllers` prints them: importing a module registers it."""
 
 from understudy.operators import (
+    daemonset,  # noqa: F401
     deployment,  # noqa: F401
+    disruption,  # noqa: F401
     endpoints,  # noqa: F401
     endpointslice,  # noqa: F401
     garbage,  # noqa: F401
+    job,  # noqa: F401
     namespace,  # noqa: F401
+    nodeipam,  # noqa: F401
     nodelifecycle,  # noqa: F401
     replicaset,  # noqa: F401
     replicationcontroller,  # noqa: F401
     rootca,  # noqa: F401
     serviceaccount,  # noqa: F401
+    statefulset,  # noqa: F401
+    ttlafterfinished,  # noqa: F401
 )

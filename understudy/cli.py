@@ -15,7 +15,7 @@ from understudy import __version__
 from understudy.cluster import cli as cluster_cli
 from understudy.cluster.engine.cli import engine
 from understudy.cluster.toolchain.cli import toolchain
-from understudy.components import COMPONENTS, UnknownController, choose, registry
+from understudy.components import COMPONENTS, SETTINGS, Entry, UnknownController, choose, registry
 from understudy.takeover.seen import LEASE_OF
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
@@ -190,6 +190,16 @@ def _move(
     _exit(work)
 
 
+def _setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """An option for each of `SETTINGS`."""
+    for setting in reversed(SETTINGS):
+        about = f"{', '.join(setting.of)}: {setting.about}"
+        if setting.default:
+            about += f"  [default: {setting.default}]"
+        command = click.option(f"--{setting.name}", help=about)(command)
+    return command
+
+
 @main.command(context_settings=CONTEXT)
 @click.argument("component", type=click.Choice(sorted(COMPONENTS)))
 @_connection_options
@@ -205,14 +215,8 @@ def _move(
     "--renew-deadline", default=10.0, show_default=True, help="Seconds a leader tries to renew before it ends."
 )
 @click.option("--retry-period", default=2.0, show_default=True, help="Seconds between tries.")
-@click.option("--controllers", default="*", show_default=True, help='Which ones: "*", "a,b", or "*,-c".')
 @click.option("--root-ca-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="CA to publish.")
-@click.option(
-    "--scheduler-name",
-    default="default-scheduler,understudy-scheduler",
-    show_default=True,
-    help="Pods' schedulerName to serve.",
-)
+@_setting_options
 @click.option(
     "--health-address",
     default="127.0.0.1:0",
@@ -262,12 +266,12 @@ def _run_component(component: str, given: dict[str, Any]) -> int:
     if given["on_call"] and not given["leader_elect"]:
         raise click.UsageError("--on-call needs --leader-elect: it is about when to stand for election")
     make = entry.load()
-    settings = _settings(given)
+    settings = _settings(component, given)
     host, port = given["health_address"]
     options = Options(
         kubeconfig=given["kubeconfig"],
         context=given["context"],
-        lease=("kube-system", given["lease_name"] or entry.lease) if given["leader_elect"] else None,
+        lease=_lease(entry, given),
         lease_duration=given["lease_duration"],
         renew_deadline=given["renew_deadline"],
         retry_period=given["retry_period"],
@@ -275,7 +279,7 @@ def _run_component(component: str, given: dict[str, Any]) -> int:
         health_port=port,
         port_file=given["port_file"],
         on_call=given["on_call"],
-        choice=given["controllers"],
+        choice=settings.get("controllers", "*"),
     )
 
     async def begin(client: Any, on_fenced: Callable[[], None], choice: str) -> Any:
@@ -284,8 +288,23 @@ def _run_component(component: str, given: dict[str, Any]) -> int:
     return uvloop.run(run_process(options, begin))
 
 
-def _settings(given: dict[str, Any]) -> dict[str, str]:
-    settings = {"controllers": given["controllers"], "scheduler-name": given["scheduler_name"]}
+def _lease(entry: Entry, given: dict[str, Any]) -> tuple[str, str] | None:
+    if not given["leader_elect"]:
+        return None
+    if not entry.lease:
+        raise click.UsageError(f"--leader-elect cannot be used with {entry.name}: each node has one of its own")
+    return "kube-system", given["lease_name"] or entry.lease
+
+
+def _settings(component: str, given: dict[str, Any]) -> dict[str, str]:
+    """What the component is told. Raises UsageError for what it does not know."""
+    settings = {}
+    for setting in SETTINGS:
+        value = given[setting.name.replace("-", "_")]
+        if component in setting.of:
+            settings[setting.name] = setting.default if value is None else value
+        elif value is not None:
+            raise click.UsageError(f"--{setting.name} is for {', '.join(setting.of)}, not for {component}")
     if given["root_ca_file"] is not None:
         settings["root-ca"] = given["root_ca_file"].read_text()
     if given["webhook"] is not None:

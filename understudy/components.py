@@ -18,6 +18,16 @@ Make = Callable[[Client, Settings, Callable[[], None]], Component]
 
 
 @dataclass(frozen=True, slots=True)
+class Setting:
+    """One thing a component can be told, by `--NAME VALUE`; `of` are the components that know it."""
+
+    name: str
+    default: str
+    about: str
+    of: tuple[str, ...] = ("controllers",)
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """`lease` is upstream's where there is one: whoever holds it leads, ours or theirs. `make`: "module:function"."""
 
@@ -52,8 +62,34 @@ COMPONENTS: Mapping[str, Entry] = {
             "understudy.operators.custom.operator:make_operator",
             "the handlers of the custom resource ControlPlane, which directs the takeover",
         ),
+        Entry(
+            "node-agent",
+            "",
+            "understudy.proxy.agent:make_node_agent",
+            "the pod network of one node: CNI configuration, routes to the other nodes, masquerade",
+        ),
     )
 }
+
+SETTINGS = (
+    Setting("controllers", "*", 'Which ones: "*", "a,b", or "*,-c".'),
+    Setting(
+        "cluster-cidr",
+        "",
+        "Ranges of all pods, one a family; empty: nodes get no podCIDR.",
+        ("controllers", "node-agent"),
+    ),
+    Setting("service-cluster-ip-range", "", "Ranges of Services, which no node's podCIDR may overlap."),
+    Setting("node-cidr-mask-size", "", "Bits of a node's podCIDR; 24 for IPv4, 64 for IPv6 if left out."),
+    Setting("node-cidr-mask-size-ipv4", "", "The same for IPv4, where there are two families."),
+    Setting("node-cidr-mask-size-ipv6", "", "The same for IPv6, where there are two families."),
+    Setting(
+        "scheduler-name", "default-scheduler,understudy-scheduler", "Pods' schedulerName to serve.", ("scheduler",)
+    ),
+    Setting("node", "", "The name of the Node it runs on.", ("node-agent",)),
+    Setting("cni-dir", "/etc/cni/net.d", "Where the container runtime looks for its network.", ("node-agent",)),
+)
+"""What a component reads from `view.settings` or is made with; the names are upstream's flags where it has them."""
 
 
 class UnknownController(ValueError):

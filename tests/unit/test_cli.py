@@ -14,10 +14,15 @@ from click.testing import CliRunner, Result
 from understudy import __version__, cli
 from understudy.api.config import ConfigError
 from understudy.api.transport import Lost
-from understudy.components import UnknownController, registry
+from understudy.components import SETTINGS, Entry, UnknownController, registry
 from understudy.errors import Forbidden
 from understudy.loop import process
 from understudy.loop.process import Options
+
+
+def settings_only(_client: Any, settings: Any, _on_fenced: Any) -> Any:
+    """A component that is what it was told."""
+    return settings
 
 
 def invoke(*arguments: str) -> Result:
@@ -33,15 +38,10 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Options, Any]]:
         found.append((options, await make(None, lambda: None, options.choice)))
         return 0
 
-    class Entry:
-        lease = "kube-something"
-
-        @staticmethod
-        def load() -> Callable[..., Any]:
-            return lambda client, settings, on_fenced: settings
+    entry = Entry("controllers", "kube-something", f"{__name__}:settings_only", "")
 
     monkeypatch.setattr(process, "run", run)
-    monkeypatch.setitem(vars(cli)["COMPONENTS"], "controllers", Entry)
+    monkeypatch.setitem(vars(cli)["COMPONENTS"], "controllers", entry)
     monkeypatch.setattr("understudy.obs.log.configure", lambda form, level: None)
     return found
 
@@ -51,7 +51,7 @@ class TestRun:
         assert invoke("run", "controllers").exit_code == 0
         [(options, settings)] = started
         assert options == Options()
-        assert settings == {"controllers": "*", "scheduler-name": "default-scheduler,understudy-scheduler"}
+        assert settings == {each.name: each.default for each in SETTINGS if "controllers" in each.of}
 
     def test_elected_it_stands_for_upstreams_lease_or_another(self, started: Any) -> None:
         invoke("run", "controllers", "--leader-elect")
@@ -79,6 +79,17 @@ class TestRun:
         assert started[0][1]["root-ca"] == "PEM"
         assert started[0][1]["controllers"] == "a,b"
 
+    def test_it_takes_only_the_settings_it_knows(self, started: Any) -> None:
+        assert invoke("run", "controllers", "--cluster-cidr", "10.244.0.0/16").exit_code == 0
+        assert started[0][1]["cluster-cidr"] == "10.244.0.0/16"
+        refused = invoke("run", "scheduler", "--cluster-cidr", "10.244.0.0/16")
+        assert refused.exit_code == 2
+        assert "--cluster-cidr is for controllers, node-agent, not for scheduler" in refused.stderr
+
+    def test_who_has_no_rival_is_not_elected(self, started: Any) -> None:
+        refused = invoke("run", "node-agent", "--leader-elect")
+        assert (refused.exit_code, "each node has one of its own" in refused.stderr) == (2, True)
+
     def test_how_it_logs(self, started: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         asked: list[tuple[str, str]] = []
         monkeypatch.setattr("understudy.obs.log.configure", lambda form, level: asked.append((form, level)))
@@ -90,7 +101,7 @@ class TestRun:
 
     def test_a_component_that_does_not_exist(self) -> None:
         result = invoke("run", "nonsense")
-        assert (result.exit_code, "'controllers', 'scheduler'" in result.stderr) == (2, True)
+        assert (result.exit_code, "'controllers', 'node-agent'" in result.stderr) == (2, True)
 
 
 class _Terminal:

@@ -50,6 +50,7 @@ def test_each_component_can_be_made_and_takes_part_in_upstreams_election() -> No
         "controllers": "kube-controller-manager",
         "scheduler": "kube-scheduler",
         "operator": "understudy-operator",
+        "node-agent": "",
     }
     for entry in COMPONENTS.values():
         assert callable(entry.load())
