@@ -7,6 +7,7 @@ import pytest
 
 from tests.scenarios import stage as stages
 from tests.scenarios.stage import NODES, VIRTUAL_TIME, Stage, stage
+from understudy.api.client import MERGE
 from understudy.errors import Forbidden
 from understudy.kinds.core import Pod
 from understudy.loop.controller import REGISTRY
@@ -125,7 +126,7 @@ async def test_labels_and_taints_move_pods(api: FakeApi) -> None:
 
 def label(api: FakeApi, node: str, color: str) -> None:
     body = msgspec.json.encode({"metadata": {"labels": {"color": color}}})
-    answer = api.handle("PATCH", f"/api/v1/nodes/{node}", body, content_type=stages.MERGE, user="user")
+    answer = api.handle("PATCH", f"/api/v1/nodes/{node}", body, content_type=MERGE, user="user")
     assert answer.status == 200
 
 
@@ -241,20 +242,24 @@ async def test_a_revision_may_be_replaced_by_a_copy(api: FakeApi) -> None:
         assert counts(play) == [3] * 5
 
 
-async def test_the_data_reaches_the_server_as_upstream_writes_it(api: FakeApi) -> None:
-    bodies: list[bytes] = []
+class Listener(FakeApi):
+    """Keeps the bodies of new revisions as they came over the wire."""
+
+    bodies: list[bytes]
+
+    def handle(self, method: str, path: str, body: bytes | None = None, **rest: Any) -> Any:
+        if method == "POST" and path.endswith("/controllerrevisions"):
+            self.bodies.append(body or b"")
+        return super().handle(method, path, body, **rest)
+
+
+async def test_the_data_reaches_the_server_as_upstream_writes_it() -> None:
+    api = Listener()
+    api.bodies = []
     async with stage(DS, api=api) as play:
-        real = api.handle
-
-        def listen(method: str, path: str, body: bytes = b"", **rest: Any) -> Any:
-            if method == "POST" and path.endswith("/controllerrevisions"):
-                bodies.append(body)
-            return real(method, path, body, **rest)
-
-        api.handle = listen  # type: ignore[method-assign]
         api.apply(daemon_set(pods=template("a<b>&c")))
         await play.on()
-    (body,) = bodies
+    (body,) = api.bodies
     data = body.partition(b'"data":')[2]
     assert data.startswith(b'{"spec":{"template":{"$patch":"replace","metadata":{"labels":{"app":"agent"}},"spec":{')
     assert b'"image":"a\\u003cb\\u003e\\u0026c"' in data
