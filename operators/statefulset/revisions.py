@@ -61,7 +61,7 @@ def _wanted(
         return equal[-1], collisions
     number = history.next_number(every)
     if equal:
-        why = f"the template of revision {equal[-1].revision} is wanted again"
+        why = f"the template of revision {equal[-1].number} is wanted again"
         return (yield Patch(CONTROLLER_REVISIONS, equal[-1], {"revision": number}, why=why)), collisions
     if every and equal_ignoring_hash(history.template_of(every[-1]), ss.spec.template):
         return every[-1], collisions

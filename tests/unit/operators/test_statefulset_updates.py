@@ -141,7 +141,7 @@ def test_a_rollback_makes_an_old_revision_the_newest() -> None:
     patched = [each for each in of(steps, Patch) if each.kind is CONTROLLER_REVISIONS]
     assert [(each.obj.name, each.body) for each in patched] == [(first, {"revision": 3})]
     world.settle()
-    assert [each.revision for each in revisions(world)] == [2, 3]
+    assert [each.number for each in revisions(world)] == [2, 3]
     assert world.ss.status.currentRevision == first
 
 
@@ -163,13 +163,23 @@ def test_a_name_that_is_taken_counts_as_a_collision() -> None:
     assert world.ss.status.updateRevision != name
 
 
+def test_orphaned_revisions_are_adopted_and_go_on_counting() -> None:
+    data = history.patch_of(template("web:0"))
+    world = World(stateful_set(1))
+    orphan = make(CONTROLLER_REVISIONS, "web-old", labels=APP, data=data, revision=7)
+    world.view.store(CONTROLLER_REVISIONS).listed(orphan)
+    world.decide()
+    assert [(each.name == "web-old", each.number) for each in revisions(world)] == [(True, 7), (False, 8)]
+    assert all(each.metadata.ownerReferences[0].name == "web" for each in revisions(world))
+
+
 @pytest.mark.parametrize(("limit", "left"), [(0, 1), (1, 2), (2, 3), (10, 5)])
 def test_old_revisions_are_forgotten_beyond_the_limit(limit: int, left: int) -> None:
     world = grown(stateful_set(1, revisionHistoryLimit=limit))
     for number in range(2, 6):
         world.image(f"web:{number}")
         world.settle()
-    assert [each.revision for each in revisions(world)] == list(range(6 - left, 6))
+    assert [each.number for each in revisions(world)] == list(range(6 - left, 6))
 
 
 def test_a_revision_that_a_pod_is_of_is_kept() -> None:
@@ -177,7 +187,7 @@ def test_a_revision_that_a_pod_is_of_is_kept() -> None:
     for number in (2, 3):
         world.image(f"web:{number}")
         world.settle()
-    assert [each.revision for each in revisions(world)] == [1, 3]
+    assert [each.number for each in revisions(world)] == [1, 3]
     assert list(images(world).values()) == ["web:1", "web:3"]
 
 
