@@ -56,6 +56,7 @@ def led_by(stage: Theatre, who: str, seconds: float = HANDOVER) -> None:
 def test_the_custom_resource_takes_over_and_gives_back(cast: Theatre) -> None:
     api, began = cast.world.api, time.time()
     with busy(cast.world):
+        until(lambda: all(cast.acts(each, began) == [THEIRS] for each in LEASES))
         api.create(PLANES, plane(controllers={"takeOver": True}, scheduler={"takeOver": True}))
         led_by(cast, OURS)
         until(lambda: cast.condition("Ready") == ("True", "AsAsked"), HANDOVER, cast.control_plane)

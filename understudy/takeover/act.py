@@ -98,9 +98,7 @@ def taking(before: Seen, seen: Seen) -> str:
         if seen.acting:
             return f"ours leads now ({seen.holder})"
         if before.leader == UPSTREAM:
-            return (
-                f"ours has the Lease; {before.holder} held it and may write for {before.duration} s more, so ours waits"
-            )
+            return f"ours has the Lease and waits: {before.holder} held it and may write for {before.duration} s more"
         return "ours has the Lease and waits until its last holder can no longer write"
     if seen.leader == UPSTREAM:
         return f"{seen.holder} holds {seen.lease}, {len(seen.on_call)} of ours are on call"
