@@ -85,4 +85,38 @@ class Job(Obj, gc=False):
     status: JobStatus = field(default_factory=JobStatus)
 
 
+class JobReference(Struct, gc=False, frozen=True, omit_defaults=True):
+    """A Job as the status of its CronJob names it."""
+
+    kind: str = ""
+    namespace: str = ""
+    name: str = ""
+    uid: str = ""
+    apiVersion: str = ""
+    resourceVersion: str = ""
+
+
+class CronJobSpec(Struct, gc=False):
+    schedule: str = ""
+    timeZone: str | None = None
+    startingDeadlineSeconds: int | None = None
+    concurrencyPolicy: str = "Allow"
+    suspend: bool | None = None
+    jobTemplate: Template = {}
+    successfulJobsHistoryLimit: int | None = None
+    failedJobsHistoryLimit: int | None = None
+
+
+class CronJobStatus(Struct, gc=False):
+    active: list[JobReference] | None = None
+    lastScheduleTime: str | None = None
+    lastSuccessfulTime: str | None = None
+
+
+class CronJob(Obj, gc=False):
+    spec: CronJobSpec = field(default_factory=CronJobSpec)
+    status: CronJobStatus = field(default_factory=CronJobStatus)
+
+
 JOBS = Kind("batch/v1", "jobs", "Job", Job)
+CRON_JOBS = Kind("batch/v1", "cronjobs", "CronJob", CronJob)
