@@ -39,6 +39,8 @@ class Keeper:
         nodes: Callable[[], Iterable[Node]],
         folder: Path,
         cluster_cidrs: Sequence[str] = (),
+        *,
+        every: float = EVERY,
     ) -> None:
         self.network: Network | None = None
         self.kept = asyncio.Event()
@@ -48,6 +50,7 @@ class Keeper:
         self._nodes = nodes
         self._conflist = folder / conflist.NAME
         self._cluster_cidrs = cluster_cidrs
+        self._every = every
         self._woken = asyncio.Event()
         self._pause = PAUSES[0]
         self._troubles: tuple[str, ...] = ()
@@ -71,7 +74,7 @@ class Keeper:
             metrics.KEPT.inc()
             self._pause = PAUSES[0]
             self.kept.set()
-            return EVERY
+            return self._every
         metrics.FAILED.inc()
         pause, self._pause = self._pause, min(self._pause * 2, PAUSES[1])
         return pause

@@ -1,7 +1,8 @@
 """The machine itself: routes by netlink, rules by `nft`, forwarding by sysctl. Nothing is decided here.
 
-pyroute2 runs in a thread: its asyncio sockets do not open on uvloop. What the kernel tells by itself is heard on a
-socket of our own. Needs NET_ADMIN and nothing more. Used by `proxy.agent`. Answers to rtnetlink(7).
+All of it runs in threads: on uvloop pyroute2's asyncio sockets do not open, and feeding a program that has already
+ended fails. What the kernel tells by itself is heard on a socket of our own. Needs NET_ADMIN and nothing more. Made by
+`proxy.agent`. Answers to rtnetlink(7) and nft(8).
 """
 
 import asyncio
@@ -9,8 +10,8 @@ import errno
 import os
 import socket
 import struct
+import subprocess
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -72,7 +73,7 @@ class LinuxHost:
         return await _asked(_reroute, plan)
 
     async def rules(self, table: str) -> str:
-        code, out, error = await _nft("list", "table", "inet", table)
+        code, out, error = await asyncio.to_thread(_nft, ["list", "table", "inet", table])
         if code == 0:
             return out
         if "No such file or directory" in error:
@@ -80,7 +81,7 @@ class LinuxHost:
         raise HostError(f"nft cannot list its rules: {error}")
 
     async def load(self, text: str) -> None:
-        code, _, error = await _nft("-f", "-", text=text)
+        code, _, error = await asyncio.to_thread(_nft, ["-f", "-"], text)
         if code != 0:
             raise HostError(f"nft refused the rules for masquerading: {error}")
 
@@ -180,27 +181,19 @@ def _change(netlink: Any, command: str, route: Route) -> None:
         netlink.route(PREPEND, type="unicast", **what)
 
 
-async def _nft(*arguments: str, text: str = "") -> tuple[int, str, str]:
+def _nft(arguments: Sequence[str], text: str = "") -> tuple[int, str, str]:
     """Exit code, output and error of `nft`."""
-    pipe = asyncio.subprocess.PIPE
     try:
-        nft = await asyncio.create_subprocess_exec("nft", *arguments, stdin=pipe, stdout=pipe, stderr=pipe)
+        done = subprocess.run(
+            ["nft", *arguments], input=text, capture_output=True, text=True, timeout=PATIENCE, check=False
+        )
     except FileNotFoundError:
         raise HostError("the program nft is missing: install the package nftables") from None
-    try:
-        async with asyncio.timeout(PATIENCE):
-            out, error = await nft.communicate(text.encode())
-    except BaseException as cause:
-        with suppress(ProcessLookupError):
-            nft.kill()
-        await nft.wait()
-        if isinstance(cause, TimeoutError):
-            raise HostError(f"nft did not end within {PATIENCE:g} s") from None
-        raise
-    said = error.decode(errors="replace").strip()
-    if "Operation not permitted" in said:
+    except subprocess.TimeoutExpired:
+        raise HostError(f"nft did not end within {PATIENCE:g} s") from None
+    if "Operation not permitted" in done.stderr:
         raise HostError("the rules for masquerading cannot be changed: the node agent needs the capability NET_ADMIN")
-    return nft.returncode or 0, out.decode(errors="replace"), said
+    return done.returncode, done.stdout, done.stderr.strip()
 
 
 def _forward(sysctl: Path) -> bool:

@@ -22,3 +22,4 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
     )
     with Lab(tmp_path) as made:
         yield made
+        made.check_logs()

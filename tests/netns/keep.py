@@ -20,7 +20,7 @@ async def main(name: str, folder: Path) -> None:
     """Keep the network of `name`."""
     nodes: list[Node] = []
     host = LinuxHost()
-    keeper = Keeper(host, name, lambda: nodes, folder)
+    keeper = Keeper(host, name, lambda: nodes, folder, every=1.0)
     host.listen(keeper.wake)
 
     def told() -> None:

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,7 +50,7 @@ for _ in range(3):
 """
 
 
-def sh(command: str, *, check: bool = True, text: str | None = None, **env: str) -> str:
+def sh(command: str, *, check: bool = True, text: str | None = None, env: Mapping[str, str] | None = None) -> str:
     """What the command printed; fails with what it complained about."""
     done = subprocess.run(
         command.split(),
@@ -59,7 +59,7 @@ def sh(command: str, *, check: bool = True, text: str | None = None, **env: str)
         text=True,
         timeout=PATIENCE,
         check=False,
-        env={**os.environ, **env},
+        env={**os.environ, **(env or {})},
     )
     assert not check or done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
     return done.stdout
@@ -79,8 +79,10 @@ class Machine:
 
     space: str
 
-    def run(self, command: str, *, check: bool = True, text: str | None = None, **env: str) -> str:
-        return sh(f"ip netns exec {self.space} {command}", check=check, text=text, **env)
+    def run(
+        self, command: str, *, check: bool = True, text: str | None = None, env: Mapping[str, str] | None = None
+    ) -> str:
+        return sh(f"ip netns exec {self.space} {command}", text=text, env=env)
 
     def reaches(self, address: str) -> bool:
         """Whether the machine of that address answers: that nothing listens there, if nothing does."""
@@ -147,6 +149,7 @@ class Lab:
     prefix: str = field(default_factory=lambda: f"ustest{os.getpid()}")
     stack: ExitStack = field(default_factory=ExitStack)
     count: int = 0
+    nodes: list[LabNode] = field(default_factory=list)
 
     def __enter__(self) -> "Lab":
         self.lan = self.machine("lan")
@@ -156,6 +159,11 @@ class Lab:
 
     def __exit__(self, *_: object) -> None:
         self.stack.close()
+
+    def check_logs(self) -> None:
+        """No keeper met an error of its own."""
+        for node in self.nodes:
+            assert "this is a bug" not in node.log, node.log
 
     def machine(self, name: str) -> Machine:
         """A new namespace, alone."""
@@ -184,6 +192,7 @@ class Lab:
         folder = self.folder / f"node{number}"
         (folder / "net.d").mkdir(parents=True)
         node = LabNode(machine.space, f"node{number}", addresses, list(pod_cidrs), folder)
+        self.nodes.append(node)
         self.run_keeper(node)
         return node
 
@@ -203,8 +212,14 @@ class Lab:
         config = json.loads(node.conflist.read_text())
         ptp = config["plugins"][0] | {"cniVersion": config["cniVersion"], "name": config["name"]}
         ptp["ipam"]["dataDir"] = str(node.folder / "ipam")
-        env = {"CNI_CONTAINERID": name, "CNI_NETNS": f"/var/run/netns/{pod.space}", "CNI_IFNAME": "eth0"}
-        node.run(f"{PLUGINS}/ptp", text=json.dumps(ptp), CNI_COMMAND="ADD", CNI_PATH=PLUGINS, **env)
+        env = {
+            "CNI_COMMAND": "ADD",
+            "CNI_PATH": PLUGINS,
+            "CNI_CONTAINERID": name,
+            "CNI_NETNS": f"/var/run/netns/{pod.space}",
+            "CNI_IFNAME": "eth0",
+        }
+        node.run(f"{PLUGINS}/ptp", text=json.dumps(ptp), env=env)
         return pod
 
 
