@@ -13,8 +13,6 @@ from understudy.cluster.errors import ClusterError
 from understudy.cluster.image.build import build
 from understudy.cluster.image.content import CHECKOUT
 from understudy.cluster.kind.provider import DEFAULT_NAME, KindCluster
-from understudy.cluster.process import wait_until
-from understudy.loop.call import is_ours
 
 RELEASE = "understudy"
 NAMESPACE = "understudy-system"
@@ -75,16 +73,19 @@ def await_nodes(cluster: KindCluster, say: Say) -> None:
 
 
 def await_lead(cluster: KindCluster, say: Say) -> None:
-    """Return when ours hold both of upstream's Leases. Raises ClusterError, saying who does."""
-    say("taking over")
+    """Return when ours lead, their predecessors having surely ended. Raises ClusterError, saying who does."""
+    say("taking over, which includes waiting until upstream can no longer write")
     started = time.monotonic()
-    if not wait_until(lambda: not _led_by_others(cluster), LEAD_SECONDS, poll=1.0):
-        others = ", ".join(f"{lease} by {holder or 'nobody'}" for lease, holder in _led_by_others(cluster).items())
+    wanted = f"--timeout={LEAD_SECONDS:.0f}s"
+    try:
+        cluster.kubectl("wait", "--for=condition=Ready", "controlplane/cluster", wanted, timeout=LEAD_SECONDS + 10)
+    except ClusterError:
+        held = ", ".join(f"{lease} by {holder or 'nobody'}" for lease, holder in holders(cluster).items())
         raise ClusterError(
-            f"After {LEAD_SECONDS:.0f} s still led by others: {others}. See "
+            f"Not all is ours after {LEAD_SECONDS:.0f} s: held are {held}. See "
             f"`kubectl --context {cluster.context} --namespace {NAMESPACE} get pods,events` and what "
             "`kubectl describe controlplane` says."
-        )
+        ) from None
     say(f"ours lead after {time.monotonic() - started:.0f} s")
 
 
@@ -94,8 +95,3 @@ def holders(cluster: KindCluster) -> dict[str, str]:
     text = cluster.kubectl("--namespace", "kube-system", "get", "leases", "--no-headers", "--output", columns)
     rows = [line.split() for line in text.splitlines() if line.strip()]
     return {row[0]: row[1] if len(row) > 1 else "" for row in rows if row[0] in LEASES}
-
-
-def _led_by_others(cluster: KindCluster) -> dict[str, str]:
-    found = holders(cluster)
-    return {lease: found.get(lease, "") for lease in LEASES if not is_ours(found.get(lease, ""))}

@@ -8,18 +8,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import click
-from rich.console import Console
 from rich.table import Table
 
+from understudy.cluster.console import for_output
 from understudy.cluster.toolchain.ensure import ensure
 from understudy.cluster.toolchain.errors import ToolchainError
 from understudy.cluster.toolchain.find import Search, search
 from understudy.cluster.toolchain.lock import held
 from understudy.cluster.toolchain.pins import EMBEDDED, GROUPS, TOOLS
 from understudy.cluster.toolchain.places import Places
-
-PIPE_COLUMNS = 400
-"""Wide enough that no path is broken when the list goes to a file or another program."""
 
 
 @contextmanager
@@ -60,8 +57,7 @@ def _print_table(searches: dict[str, Search]) -> None:
             size = f"{found.path.stat().st_size / 1e6:.0f} MB"
             table.add_row(name, wanted, found.version, found.source, size, str(found.path))
     table.columns[-1].overflow = "fold"
-    terminal = Console().is_terminal
-    Console(width=None if terminal else PIPE_COLUMNS).print(table)
+    for_output().print(table)
 
 
 @toolchain.command()

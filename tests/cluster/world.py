@@ -7,6 +7,7 @@ import base64
 import json
 import ssl
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -71,7 +72,7 @@ class KindWorld:
 
     def understudy(self, *arguments: str) -> Said:
         """Our own command line, on this cluster."""
-        return run(["python", "-m", "understudy", *arguments, f"--kubeconfig={self.cluster.kubeconfig}"])
+        return run([sys.executable, "-m", "understudy", *arguments, f"--kubeconfig={self.cluster.kubeconfig}"])
 
     def place(self) -> Place:
         """A new namespace in which pods can be created."""

@@ -39,14 +39,14 @@ def move(
 
 def show(kubeconfig: Path | None, context: str | None) -> int:
     """Print who leads. Raises ConfigError, ApiError, Lost."""
-    from rich.console import Console
+    from understudy.cluster.console import for_output
 
     seen, plane = _with(kubeconfig, context, _look)
-    console = Console()
+    console = for_output()
     console.print(leaders(seen))
     console.print(replicas(seen))
     for line in conditions(plane):
-        console.print(line, highlight=False, markup=False)
+        console.print(line, markup=False, soft_wrap=True)
     return 0 if all(each.leader != "none" for each in seen.values()) else NOBODY
 
 
