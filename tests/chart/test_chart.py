@@ -56,7 +56,7 @@ class TestSchema:
             ({"controlPlane": {"controllers": {"run": []}}}, "at '/controlPlane/controllers/run'"),
             ({"controlPlane": {"controllers": {"run": ["Deployment"]}}}, "at '/controlPlane/controllers/run/0'"),
             ({"nodeAgent": {"podNetwork": False}}, "at '/nodeAgent/podNetwork'"),
-            ({"nodeAgent": {"clusterCIDRs": ["10.244.0.0"]}}, "at '/nodeAgent/clusterCIDRs/0'"),
+            ({"network": {"clusterCIDRs": ["10.244.0.0"]}}, "at '/network/clusterCIDRs/0'"),
             ({"operator": {"resources": {"limits": {"memory": "lots"}}}}, "at '/operator/resources/limits/memory'"),
             ({"release": {"timeout": 5}}, "at '/release/timeout'"),
         ],
@@ -204,7 +204,24 @@ class TestApiServer:
         assert named(ALL_ON) == [there] * 7
 
 
+RANGES = {
+    "network": {"clusterCIDRs": ["10.2.0.0/16", "fd02::/48"], "serviceCIDRs": ["10.3.0.0/16"], "nodeMaskSize": 25}
+}
+
+
 class TestCommands:
+    def test_the_clusters_ranges_reach_who_needs_them(self) -> None:
+        said = {name: pod["containers"][0].get("args", []) for name, pod in pods(render({**ALL_ON, **RANGES}))}
+        ranges = "--cluster-cidr=10.2.0.0/16,fd02::/48"
+        assert {name for name, arguments in said.items() if ranges in arguments} == {
+            "understudy-controllers",
+            "understudy-node-agent",
+        }
+        controllers = said["understudy-controllers"]
+        assert {"--service-cluster-ip-range=10.3.0.0/16", "--node-cidr-mask-size=25"} <= set(controllers)
+        assert _parse(controllers).info_name == "run"
+        assert not [one for _, pod in pods(render()) for one in pod["containers"][0].get("args", []) if "cidr" in one]
+
     @pytest.mark.parametrize("component", ["controllers", "scheduler", "operator", "node-agent"])
     def test_run_understands_its_arguments(self, component: str) -> None:
         assert component in COMPONENTS
