@@ -1,0 +1,109 @@
+"""`understudy takeover`, `release` and `status` on the command line: what they pass on, refuse and print."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+from rich.console import Console
+
+from understudy import cli as main
+from understudy.loop.roster import STANDING_BY, Candidate
+from understudy.takeover import cli
+from understudy.takeover.act import NotDone
+from understudy.takeover.seen import LEASE_OF, Seen, see
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+@pytest.fixture
+def moved(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    found: list[tuple[Any, ...]] = []
+
+    def move(*given: Any) -> int:
+        found.append(given)
+        return 0
+
+    monkeypatch.setattr(cli, "move", move)
+    return found
+
+
+def invoke(*arguments: str) -> Result:
+    return CliRunner().invoke(main.main, arguments)
+
+
+def test_what_is_passed_on(moved: list[tuple[Any, ...]], tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    config.touch()
+    invoke("takeover", "controllers", "--run", "*,-deployment", "--kubeconfig", str(config), "--timeout", "5")
+    invoke("release", "--all", "--context", "c")
+    assert moved == [
+        (["controllers"], True, "*,-deployment", 5.0, config, None),
+        (["controllers", "scheduler"], False, None, 60.0, None, "c"),
+    ]
+
+
+@pytest.mark.parametrize("words", [("takeover",), ("release",), ("takeover", "scheduler", "--all")])
+def test_one_must_say_what(moved: list[tuple[Any, ...]], words: tuple[str, ...]) -> None:
+    result = invoke(*words)
+    assert (result.exit_code, moved) == (2, [])
+    assert "name what (controllers, scheduler), or say --all" in result.stderr
+
+
+def test_a_controller_there_is_not(moved: list[tuple[Any, ...]]) -> None:
+    result = invoke("takeover", "controllers", "--run", "x")
+    assert (result.exit_code, moved) == (2, [])
+    assert "there is no controller 'x'" in result.stderr
+
+
+def test_not_done_is_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(kubeconfig: Any, context: Any, work: Callable[..., Any]) -> None:
+        raise NotDone("no replica")
+
+    monkeypatch.setattr(cli, "_with", refuse)
+    result = invoke("takeover", "scheduler")
+    assert (result.exit_code, result.stderr) == (1, "Error: no replica\n")
+
+
+def test_on_call_is_about_the_election() -> None:
+    result = invoke("run", "controllers", "--on-call")
+    assert result.exit_code == 2
+    assert "--on-call needs --leader-elect" in result.stderr
+
+
+@pytest.mark.parametrize("words", [("--leases",), ("--context", "c")])
+def test_status_of_a_cluster_shows_its_leases(monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]) -> None:
+    monkeypatch.setattr(cli, "show", lambda kubeconfig, context: cli.NOBODY)
+    assert invoke("status", *words).exit_code == cli.NOBODY
+
+
+def test_what_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    spec = {"holderIdentity": "kcm_1", "renewTime": "2026-01-02T03:04:05Z", "leaseTransitions": 4}
+    mine = Candidate("a", "understudy:a_1", STANDING_BY, "*", 0.0)
+    found: dict[str, Seen] = {
+        "controllers": see(LEASE_OF["controllers"], {"metadata": {}, "spec": spec}, [mine], NOW),
+        "scheduler": see(LEASE_OF["scheduler"], None, [], NOW),
+    }
+    console = Console(width=200)
+    console.print(cli.leaders(found))
+    console.print(cli.replicas(found))
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert rows[1] == ["controllers", "upstream", "kcm_1", "4", "upstream"]
+    assert rows[2] == ["scheduler", "none", "0", "upstream"]
+    assert rows[4] == ["controllers", "understudy:a_1", "standing", "by", "*"]
+    assert cli.replicas({}) == "no replica of Understudy is on call"
+
+
+def test_conditions_are_a_line_each() -> None:
+    ready = {"type": "Ready", "status": "False", "reason": "NoCandidate", "message": "nobody"}
+    assert cli.conditions({"status": {"conditions": [ready]}}) == ["ControlPlane Ready=False NoCandidate: nobody"]
+    assert cli.conditions(None) == ["there is no ControlPlane"]
+
+
+def test_components_are_named_once() -> None:
+    assert cli.chosen(["scheduler", "scheduler"], False) == ["scheduler"]
+    with pytest.raises(click.UsageError):
+        cli.chosen([], False)
