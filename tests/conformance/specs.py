@@ -63,18 +63,19 @@ def broken(reports: Iterable[Mapping[str, Any]]) -> str:
 
 def group_of(containers: Sequence[str], name: str) -> tuple[str, str]:
     """(SIG, group): of the outermost container's text `[sig-apps] Daemon set [Serial]`, the words."""
-    outer = containers[0] if containers else name
-    sig = _SIG.match(outer) or _SIG.match(name)
-    words = " ".join(_TAGS.sub(" ", outer).split())
-    if not words:
-        words = " ".join(_TAGS.sub(" ", name).partition(" should ")[0].split())
-    return (sig[1] if sig else "other"), words or "other"
+    sig = _SIG.match(containers[0] if containers else name) or _SIG.match(name)
+    words = _words(containers[0]) if containers else ""
+    return (sig[1] if sig else "other"), words or _words(name.partition(" should ")[0]) or "other"
 
 
 def first_line(text: str) -> str:
     """The first line that says anything, at most 200 characters of it."""
     lines = (line.strip() for line in text.splitlines())
     return next((line for line in lines if line), "")[:200]
+
+
+def _words(text: str) -> str:
+    return " ".join(_TAGS.sub(" ", text).split())
 
 
 def _tests(reports: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:

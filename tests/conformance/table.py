@@ -93,7 +93,8 @@ def _troubles(run: Record) -> Iterator[str]:
         yield f"Not passed with {run.lead} leading:"
         yield ""
         yield from (
-            f"- {each.state}: `{each.test}`" + (f": {_code(each.why)}" if each.why else "") for each in run.troubles
+            f"- {each.state}: {_code(each.test)}" + (f": {_code(each.why)}" if each.why else "")
+            for each in run.troubles
         )
         yield ""
 
