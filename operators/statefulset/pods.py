@@ -132,13 +132,13 @@ def delete_pods(round_: Round, pods: Sequence[Pod], why: str) -> Generator[Step,
         yield Together([Delete(PODS, pod, why=why) for pod in pods])
     except PartlyDone as partly:
         error = partly
-    left = [pod for pod in pods if error is not None and _stays(round_, pod)]
+    left = {pod.name: pod for pod in pods if error is not None and _stays(round_, pod)}
     for pod in pods:
-        if pod not in left:
+        if pod.name not in left:
             yield about_pod(round_.ss, "delete", pod.name)
     if error is not None:
         if left:
-            yield about_pod(round_.ss, "delete", left[0].name, error.cause)
+            yield about_pod(round_.ss, "delete", next(iter(left)), error.cause)
         raise error
 
 
