@@ -1,7 +1,7 @@
 """An image archive that `docker load` and containerd's `ctr images import` both read, written without an engine.
 
 It is an OCI image layout with Docker's manifest.json beside it, as `docker save` itself writes. Layers that images
-share are in it once. Called by `make`. Answers to image-layout.md, config.md and manifest.md of the OCI image
+share are in it once. Called by `making`. Answers to image-layout.md, config.md and manifest.md of the OCI image
 specification 1.1 and to Docker's image specification 1.2.
 """
 

@@ -1,7 +1,7 @@
 """Debian as a source: single packages for their static programs, and a small root for what needs a shell.
 
 `apt-get download` takes packages as the machine itself is set up to; `debootstrap` takes the root from the same
-mirror. Both are asked once and kept. Called by `sources` and `make`.
+mirror. Both are asked once and kept. Called by `sources` and `making`.
 """
 
 import hashlib

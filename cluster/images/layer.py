@@ -1,7 +1,7 @@
 """A layer of an image: a tar file that depends on its inputs alone, kept by their hash.
 
 `pack` writes it once: fixed times and owners, entries in a fixed order, so that equal inputs give equal bytes and
-with them equal digests everywhere. Called by `make`; what lies in the files comes from `sources`.
+with them equal digests everywhere. Called by `making`; what lies in the files comes from `sources`.
 """
 
 import hashlib

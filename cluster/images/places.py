@@ -5,7 +5,7 @@
     archives/<key>.tar      a finished archive of several images
     tmp/                    unfinished work
 
-Everything may be removed at any time: it is made again. Used by `sources`, `debian` and `make`.
+Everything may be removed at any time: it is made again. Used by `sources`, `debian` and `making`.
 """
 
 import os

@@ -1,6 +1,6 @@
 """From what a recipe names to files on this machine: toolchain, Debian packages, the Kubernetes module.
 
-`items` is what `layer.pack` takes. Fetching is slow the first time and a look at files afterwards. Called by `make`.
+`items` is what `layer.pack` takes. Fetching is slow the first time and a look at files afterwards. Called by `making`.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,7 @@
 """Every stand-in image as data, under upstream's own names.
 
 They replace what a registry would serve where none can be reached: the control plane as `kubeadm config images list`
-prints it, and what upstream's e2e suite starts (test/utils/image/manifest.go of Kubernetes 1.34). Read by `make`. Why
+prints it, and what upstream's e2e suite starts (test/utils/image/manifest.go of Kubernetes 1.34). Read by `making`. Why
 each is good enough is said beside it; what upstream's images hold is in test/images/*/Dockerfile.
 """
 
