@@ -15,9 +15,13 @@ LOAD_SECONDS = 1800.0
 class Engine:
     """The engine that the `docker` command talks to."""
 
+    def check(self) -> None:
+        """Raise ClusterError, with what to do, if it does not answer."""
+        docker.require()
+
     def ids(self, tags: Sequence[str]) -> dict[str, str]:
         """The id of each of `tags` that the engine has. Raises ClusterError if it does not answer."""
-        docker.require()
+        self.check()
         return {tag: found for tag in tags if (found := _id(tag))}
 
     def load(self, archive: Path) -> None:
