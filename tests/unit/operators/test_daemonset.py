@@ -93,7 +93,7 @@ def test_pods_leave_nodes_that_want_them_no_more() -> None:
 def test_of_several_pods_on_a_node_the_eldest_bound_one_stays(surge: int) -> None:
     old, young = "2026-01-02T10:00:00Z", "2026-01-02T10:00:01Z"
     pods = [
-        pod("unbound", wants="n0", created=old),
+        pod("a-unbound", wants="n0", created="2026-01-02T09:00:00Z"),
         pod("b", "n0", created=old),
         pod("a", "n0", created=young),
         pod("c", "n0", created=old),
@@ -101,6 +101,17 @@ def test_of_several_pods_on_a_node_the_eldest_bound_one_stays(surge: int) -> Non
     view = world(daemon_set(surge=surge), nodes(1), pods)
     decided(view)
     assert places(view) == {"n0": ["b"]}
+
+
+@pytest.mark.parametrize(
+    ("old_ready", "new_ready", "gone"), [(True, False, []), (True, True, ["old"]), (False, False, ["old"])]
+)
+def test_a_surging_pod_may_stand_beside_an_old_one_that_is_ready(
+    old_ready: bool, new_ready: bool, gone: list[str]
+) -> None:
+    pods = [pod("old", "n0", image="agent:1", ready=old_ready), pod("new", "n0", ready=new_ready)]
+    plan = placing.plan(daemons(world(daemon_set(surge=1), nodes(1), pods)))
+    assert [each.name for each in plan.delete] == gone
 
 
 def test_a_pod_that_is_stopping_holds_its_place_unless_two_may_be_there() -> None:
@@ -305,6 +316,7 @@ def test_nodes_wake_whom_they_concern() -> None:
     assert woken(world(daemon_set(status={"numberMisscheduled": 1}), [free], [pod("a", "n0")]), free, tainted)
     assert woken(world(daemon_set(), [], [pod("a", "n0")]), None, tainted)
     assert not woken(world(daemon_set(), []), None, tainted)
+    assert woken(world(daemon_set(), []), None, free)
 
 
 def test_a_new_revision_of_ours_wakes_nobody_a_changed_or_deleted_one_does() -> None:

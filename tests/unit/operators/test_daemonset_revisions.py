@@ -61,6 +61,13 @@ def test_of_duplicates_the_newest_stays_and_takes_the_pods_over() -> None:
     assert [each.metadata.labels[REVISION_LABEL] for each in view.all(PODS)] == ["copy", "copy", hash_of("agent:1")]
 
 
+def test_a_duplicate_with_the_same_hash_leaves_the_pods_alone() -> None:
+    view = world(daemon_set(), nodes(1), [pod("a", "n0")], [revision(1), revision(2, name="agent-copy")])
+    steps = decided(view)
+    assert [delete.obj.name for delete in of(steps, Delete)] == [f"agent-{hash_of()}"]
+    assert PODS not in [patch.kind for patch in of(steps, Patch)]
+
+
 def test_a_revision_without_a_hash_is_labelled_with_its_name() -> None:
     view = world(daemon_set(), nodes(1), revisions=[revision(1, name="by-hand", labels=APP)])
     decided(view)
