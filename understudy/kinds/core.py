@@ -105,6 +105,7 @@ class PodStatus(Struct, gc=False):
     conditions: list[Condition] = []
     containerStatuses: list[ContainerStatus] = []
     initContainerStatuses: list[ContainerStatus] = []
+    reason: str = ""
 
 
 class Pod(Obj, gc=False):
