@@ -34,7 +34,7 @@ def track(census: Census, crew: Sequence[Pod], verdict: Verdict | None, view: Vi
     elif not job.deleting:
         status = ledger.suspended(job, status, census.now)
     error: PartlyDone | None = None
-    if notes.release or verdict is not None:
+    if notes.release or (verdict is not None and status.conditions != job.status.conditions):
         job = yield from _write(job, status)
         error = yield from _release(notes.release)
         status = ledger.counted(status, _tracked(census, view), indexed=is_indexed(job))
