@@ -1,4 +1,4 @@
-"""A node's keeper as a process, for `lab`: `python -m tests.netns.keep NODE FOLDER`, on uvloop as the agent runs.
+"""A node's keeper as a process on uvloop, for `lab`: `python -m tests.netns.keep NODE FOLDER SECONDS`.
 
 Each line on stdin is the list of all Nodes as JSON; it ends with stdin or at SIGTERM.
 """
@@ -16,11 +16,11 @@ from understudy.proxy.network.keeper import Keeper
 from understudy.proxy.network.linux import LinuxHost
 
 
-async def main(name: str, folder: Path) -> None:
+async def main(name: str, folder: Path, every: float) -> None:
     """Keep the network of `name`."""
     nodes: list[Node] = []
     host = LinuxHost()
-    keeper = Keeper(host, name, lambda: nodes, folder, every=1.0)
+    keeper = Keeper(host, name, lambda: nodes, folder, every=every)
     host.listen(keeper.wake)
 
     def told() -> None:
@@ -45,6 +45,6 @@ async def keep(keeper: Keeper) -> None:
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     try:
-        uvloop.run(main(sys.argv[1], Path(sys.argv[2])))
+        uvloop.run(main(sys.argv[1], Path(sys.argv[2]), float(sys.argv[3])))
     except (asyncio.CancelledError, KeyboardInterrupt):
         sys.exit(0)

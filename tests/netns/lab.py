@@ -18,7 +18,7 @@ import msgspec
 from understudy.kinds.core import Node
 from understudy.kinds.meta import ObjectMeta
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 """Seconds that anything may take to become true here."""
 PLUGINS = next((each for each in ("/usr/lib/cni", "/opt/cni/bin") if Path(each, "ptp").exists()), "")
 
@@ -44,6 +44,8 @@ print("ready", flush=True)
 print(datagrams.recvfrom(9)[1][0])
 """
 _SPEAK = f"""{_SOCKET}
+if sys.argv[2]:
+    datagrams.bind((sys.argv[2], 0))
 for _ in range(3):
     datagrams.sendto(b"hello", peer)
     time.sleep(0.1)
@@ -93,13 +95,13 @@ class Machine:
         command = ["ip", "netns", "exec", self.space, sys.executable, "-ISc", code, *arguments]
         return subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=PATIENCE, check=True).stdout
 
-    def heard_from(self, sender: "Machine", address: str) -> str:
-        """The source address under which a datagram of `sender` to our `address` arrives here."""
+    def heard_from(self, sender: "Machine", address: str, *, source: str = "") -> str:
+        """The source address under which a datagram of `sender` (from its `source`) to our `address` arrives here."""
         command = ["ip", "netns", "exec", self.space, sys.executable, "-ISc", _LISTEN, address]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as listener:
             assert listener.stdout is not None
             assert listener.stdout.readline() == "ready\n"
-            sender.python(_SPEAK, address)
+            sender.python(_SPEAK, address, source)
             return listener.stdout.read().strip()
 
 
@@ -183,7 +185,7 @@ class Lab:
             machine.run(f"ip addr add {address} dev eth0 nodad")
         machine.run(f"ip link set eth0 mtu {mtu} up")
 
-    def node(self, number: int, pod_cidrs: Sequence[str], *, mtu: int = 1500) -> LabNode:
+    def node(self, number: int, pod_cidrs: Sequence[str], *, mtu: int = 1500, every: float = 1.0) -> LabNode:
         """A node on the LAN whose keeper waits to be told of Nodes."""
         machine = self.machine(f"node{number}")
         addresses = [f"172.30.0.{number}", f"fd00:30::{number}"]
@@ -193,15 +195,15 @@ class Lab:
         (folder / "net.d").mkdir(parents=True)
         node = LabNode(machine.space, f"node{number}", addresses, list(pod_cidrs), folder)
         self.nodes.append(node)
-        self.run_keeper(node)
+        self.run_keeper(node, every)
         return node
 
-    def run_keeper(self, node: LabNode) -> None:
-        """Start the node's keeper, in its namespace."""
+    def run_keeper(self, node: LabNode, every: float = 1.0) -> None:
+        """Start the node's keeper, in its namespace; it looks every so many seconds."""
         command = ["ip", "netns", "exec", node.space, sys.executable, "-m", "tests.netns.keep", node.name]
         log = self.stack.enter_context((node.folder / "log").open("a"))
         node.keeper = subprocess.Popen(
-            [*command, str(node.folder / "net.d")], stdin=subprocess.PIPE, stderr=log, text=True
+            [*command, str(node.folder / "net.d"), str(every)], stdin=subprocess.PIPE, stderr=log, text=True
         )
         self.stack.callback(stop, node.keeper)
 

@@ -38,6 +38,8 @@ def test_pods_reach_each_other_under_their_own_addresses_and_the_world_under_the
         assert two.heard_from(nodes[0], there) == nodes[0].addresses[ipv6]
         assert nodes[2].heard_from(one, nodes[2].addresses[ipv6]) == nodes[0].addresses[ipv6]
     assert json.loads(one.run("ip -j link show dev eth0"))[0]["mtu"] == 1400
+    nodes[0].run("ip addr add 172.30.0.201/24 dev eth0")
+    assert world.heard_from(nodes[0], OUTSIDE[0], source="172.30.0.201") == "172.30.0.201"  # no pod: left alone
 
 
 def test_what_others_destroy_is_put_right(lab: Lab) -> None:
@@ -55,6 +57,16 @@ def test_what_others_destroy_is_put_right(lab: Lab) -> None:
     assert world.heard_from(one, OUTSIDE[0]) == nodes[0].addresses[0]
     nodes[0].conflist.unlink()
     eventually(nodes[0].conflist.exists, "the configuration is back")
+
+
+def test_a_route_that_somebody_removes_is_back_before_the_keeper_looks(lab: Lab) -> None:
+    node, other = (lab.node(number, [f"10.244.{number}.0/24"], every=3600) for number in (1, 2))
+    node.tell([node, other])
+    eventually(node.conflist.exists, "the first pass is done")
+    for _ in range(2):
+        eventually(lambda: "10.244.2.0/24 via 172.30.0.2" in node.routes(), "the route is there")
+        node.run("ip route del 10.244.2.0/24")
+    eventually(lambda: "10.244.2.0/24 via 172.30.0.2" in node.routes(), "the route is back")
 
 
 def test_a_node_goes_and_another_moves(lab: Lab) -> None:

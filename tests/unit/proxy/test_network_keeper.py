@@ -75,6 +75,7 @@ async def test_nodes_come_move_and_go(tmp_path: Path) -> None:
 async def test_what_others_change_is_put_right_and_counted(tmp_path: Path, what: str) -> None:
     stage = Stage(tmp_path, ME, OTHER)
     await stage.turn()
+    await stage.turn()
     before = count(metrics.REPAIRS.labels(what))
     match what:
         case "routes":
