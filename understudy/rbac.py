@@ -26,6 +26,7 @@ LISTED: Mapping[str, str] = {
     "operator": "understudy.operators.custom.operator:operator_rules",
     "node-agent": "understudy.proxy.rights:rules",
     "hooks": "understudy.withdraw:rules",
+    "tidy": "understudy.tidy:rules",
 }
 """Component to the function with its rules, "module:function"; the controllers' are made from their declarations."""
 ELECTION: Rules = [

@@ -98,7 +98,7 @@ class TestPrivileges:
                 if name != "understudy-node-agent":
                     assert own["capabilities"].keys() == {"drop"}
                     assert "runAsUser" not in own
-        assert seen == (7 if values else 6)
+        assert seen == (8 if values else 7)
 
     def test_the_node_agent_may_set_up_networks_and_write_one_folder(self) -> None:
         (agent,) = (pod for name, pod in pods(render(ALL_ON)) if name == "understudy-node-agent")
@@ -200,8 +200,8 @@ class TestApiServer:
             ]
 
         there = {"KUBERNETES_SERVICE_HOST": "cp", "KUBERNETES_SERVICE_PORT": "6443"}
-        assert named({}) == [{}] * 6
-        assert named(ALL_ON) == [there] * 7
+        assert named({}) == [{}] * 7
+        assert named(ALL_ON) == [there] * 8
 
 
 RANGES = {
@@ -273,6 +273,14 @@ class TestUninstall:
     def test_its_deadline_leaves_time_for_both_steps(self) -> None:
         hook = find(render({"release": {"timeout": 100}}), "Pod", "understudy-release")["spec"]
         assert hook["activeDeadlineSeconds"] == 230
+
+    def test_what_is_left_on_leases_goes_after_everything_else(self) -> None:
+        tidy = [each for each in render() if each["metadata"]["name"] == "understudy-tidy"]
+        annotations = [each["metadata"]["annotations"] for each in tidy]
+        assert {each["helm.sh/hook"] for each in annotations} == {"post-delete"}
+        weights = {each["kind"]: int(note["helm.sh/hook-weight"]) for each, note in zip(tidy, annotations, strict=True)}
+        assert max(weights, key=lambda kind: weights[kind]) == "Pod"
+        assert weights.keys() == {"Pod", "ServiceAccount", "Role", "RoleBinding"}
 
     def test_the_control_plane_goes_with_the_release(self) -> None:
         plane = find(render(), "ControlPlane", "cluster")

@@ -18,3 +18,10 @@ resources:
   requests: {cpu: 20m, memory: 64Mi}
   limits: {memory: 256Mi}
 {{- end }}
+
+{{/* After everything is deleted: the account and rights for that are hooks too, made before the pod and removed after it. */}}
+{{- define "understudy.postDelete" -}}
+helm.sh/hook: post-delete
+helm.sh/hook-weight: {{ .weight | quote }}
+helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded,hook-failed
+{{- end }}
