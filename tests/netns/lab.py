@@ -199,8 +199,9 @@ class Lab:
         return node
 
     def run_keeper(self, node: LabNode, every: float = 1.0) -> None:
-        """Start the node's keeper, in its namespace; it looks every so many seconds."""
-        command = ["ip", "netns", "exec", node.space, sys.executable, "-m", "tests.netns.keep", node.name]
+        """Start the node's keeper, in its namespace; with the rights of the chart's; it looks every so many seconds."""
+        confined = ["setpriv", "--bounding-set=-all,+net_admin", "--inh-caps=-all", "--no-new-privs"]
+        command = ["ip", "netns", "exec", node.space, *confined, sys.executable, "-m", "tests.netns.keep", node.name]
         log = self.stack.enter_context((node.folder / "log").open("a"))
         node.keeper = subprocess.Popen(
             [*command, str(node.folder / "net.d"), str(every)], stdin=subprocess.PIPE, stderr=log, text=True
