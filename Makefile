@@ -90,6 +90,32 @@ oracle: $(VENV)/ready ## The same user actions on upstream's controllers and on 
 	@$(BIN)/understudy toolchain build --for embedded --for upstream
 	$(BIN)/python -m tests.oracle $(ARGS)
 
+.PHONY: chart
+chart: $(VENV)/ready ## helm lint, what the templates render, and the chart on a real API server
+	@$(BIN)/understudy toolchain build helm etcd kube-apiserver kubectl kwok
+	$(BIN)/pytest -q tests/chart $(ARGS)
+
+.PHONY: cluster
+cluster: engine ## On a real kind cluster: install, storms, upgrade, uninstall (root, or a running Docker)
+	@$(BIN)/understudy toolchain build --for kind
+	$(BIN)/pytest -q tests/cluster $(ARGS)
+
+.PHONY: cluster-storm
+cluster-storm: engine ## The same with 20 killed leaders and 10 handovers
+	UNDERSTUDY_KILLS=20 UNDERSTUDY_HANDOVERS=10 $(BIN)/pytest -q tests/cluster/test_storm_on_stage.py $(ARGS)
+
+.PHONY: netns
+netns: $(VENV)/ready ## The pod network with real packets, in network namespaces of its own (root)
+	$(BIN)/pytest -q tests/netns $(ARGS)
+
+.PHONY: chart-rbac
+chart-rbac: $(VENV)/ready ## Write the chart's RBAC rules anew from what the code declares
+	$(BIN)/python -m understudy.rbac --write
+
+.PHONY: image
+image: $(VENV)/ready ## Build the product image if anything in it has changed
+	@$(BIN)/understudy image build $(ARGS)
+
 .PHONY: format
 format: $(VENV)/ready ## Let ruff put the code in shape
 	$(BIN)/ruff check --fix --quiet .

@@ -1,6 +1,7 @@
 """Every controller there is, in the order `understudy controllers` prints them: importing a module registers it."""
 
 from understudy.operators import (
+    cronjob,  # noqa: F401
     daemonset,  # noqa: F401
     deployment,  # noqa: F401
     disruption,  # noqa: F401
@@ -11,6 +12,7 @@ from understudy.operators import (
     namespace,  # noqa: F401
     nodeipam,  # noqa: F401
     nodelifecycle,  # noqa: F401
+    podgc,  # noqa: F401
     replicaset,  # noqa: F401
     replicationcontroller,  # noqa: F401
     rootca,  # noqa: F401

@@ -14,6 +14,7 @@ import click
 from understudy import __version__
 from understudy.cluster import cli as cluster_cli
 from understudy.cluster.engine.cli import engine
+from understudy.cluster.image.cli import image
 from understudy.cluster.toolchain.cli import toolchain
 from understudy.components import COMPONENTS, SETTINGS, Entry, UnknownController, choose, registry
 from understudy.takeover.seen import LEASE_OF
@@ -27,7 +28,7 @@ def main() -> None:
     """Kubernetes' own control loops, in Python: run them, watch them, change them."""
 
 
-for _command in (cluster_cli.down, cluster_cli.logs, cluster_cli.kubeconfig, engine, toolchain):
+for _command in (cluster_cli.down, cluster_cli.logs, cluster_cli.kubeconfig, engine, image, toolchain):
     main.add_command(_command)
 
 _name = click.option("--name", default="default", show_default=True, help="Which embedded cluster.")
@@ -210,9 +211,11 @@ def _setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
     help="With --leader-elect: lead only while the Lease asks for it (ControlPlane, `understudy takeover`).",
 )
 @click.option("--lease", "lease_name", help="The Lease in kube-system; by default upstream's own, so that one leads.")
-@click.option("--lease-duration", default=15.0, show_default=True, help="Seconds until an unrenewed Lease runs out.")
 @click.option(
-    "--renew-deadline", default=10.0, show_default=True, help="Seconds a leader tries to renew before it ends."
+    "--lease-duration", type=float, help="Seconds until an unrenewed Lease runs out.  [default: 15, on call 11]"
+)
+@click.option(
+    "--renew-deadline", type=float, help="Seconds a leader tries to renew before it ends.  [default: 10, on call 7]"
 )
 @click.option("--retry-period", default=2.0, show_default=True, help="Seconds between tries.")
 @click.option("--root-ca-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="CA to publish.")
@@ -259,7 +262,7 @@ def run(component: str, **given: Any) -> None:
 def _run_component(component: str, given: dict[str, Any]) -> int:
     import uvloop
 
-    from understudy.loop.process import Options
+    from understudy.loop.process import ON_CALL_TIMES, TIMES, Options
     from understudy.loop.process import run as run_process
 
     entry = COMPONENTS[component]
@@ -268,12 +271,13 @@ def _run_component(component: str, given: dict[str, Any]) -> int:
     make = entry.load()
     settings = _settings(component, given)
     host, port = given["health_address"]
+    duration, deadline = ON_CALL_TIMES if given["on_call"] else TIMES
     options = Options(
         kubeconfig=given["kubeconfig"],
         context=given["context"],
         lease=_lease(entry, given),
-        lease_duration=given["lease_duration"],
-        renew_deadline=given["renew_deadline"],
+        lease_duration=given["lease_duration"] or duration,
+        renew_deadline=given["renew_deadline"] or deadline,
         retry_period=given["retry_period"],
         health_host=host,
         health_port=port,

@@ -43,7 +43,7 @@ def test_pods_on_two_nodes_reach_each_other(world: KindWorld, place: Place) -> N
     for asking in pods:
         for asked in pods:
             url = f"http://{asked['status']['podIP']}:8080/"
-            said = place.kubectl("exec", asking["metadata"]["name"], "--", "wget", "-qO-", "-T5", url)
+            said = place.kubectl("exec", asking["metadata"]["name"], "--", "timeout", "5", "wget", "-qO-", url)
             assert said.out.strip() == asked["metadata"]["name"], said.err
 
 

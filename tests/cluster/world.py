@@ -142,17 +142,22 @@ def tls_of(kubeconfig: Path) -> tuple[int, ssl.SSLContext]:
     return port, context
 
 
+SERVE = "mkdir -p /www; hostname > /www/index.html; trap exit TERM; httpd -f -p 8080 -h /www & wait"
+
+
+def _container(generation: int) -> dict[str, object]:
+    return {
+        "name": "main",
+        "image": BUSYBOX,
+        "command": ["sh", "-c", SERVE],
+        "env": [{"name": "GENERATION", "value": str(generation)}],
+        "readinessProbe": {"httpGet": {"path": "/", "port": 8080}, "periodSeconds": 1},
+    }
+
+
 def web(name: str, replicas: int) -> dict[str, object]:
     """A Deployment of small web servers that are ready when they answer, and leave quickly."""
     labels = {"app": name}
-    serve = "mkdir -p /www; hostname > /www/index.html; trap exit TERM; httpd -f -p 8080 -h /www & wait"
-    container = {
-        "name": "main",
-        "image": BUSYBOX,
-        "command": ["sh", "-c", serve],
-        "env": [{"name": "GENERATION", "value": "1"}],
-        "readinessProbe": {"httpGet": {"path": "/", "port": 8080}, "periodSeconds": 1},
-    }
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -163,7 +168,7 @@ def web(name: str, replicas: int) -> dict[str, object]:
             "strategy": {"rollingUpdate": {"maxSurge": 2, "maxUnavailable": 1}},
             "template": {
                 "metadata": {"labels": labels},
-                "spec": {"terminationGracePeriodSeconds": 2, "containers": [container]},
+                "spec": {"terminationGracePeriodSeconds": 2, "containers": [_container(1)]},
             },
         },
     }
@@ -171,8 +176,7 @@ def web(name: str, replicas: int) -> dict[str, object]:
 
 def generation(number: int) -> dict[str, object]:
     """The patch that makes another generation of a `web`."""
-    container = {"name": "main", "env": [{"name": "GENERATION", "value": str(number)}]}
-    return {"spec": {"template": {"spec": {"containers": [container]}}}}
+    return {"spec": {"template": {"spec": {"containers": [_container(number)]}}}}
 
 
 def shell(*command: str) -> str:

@@ -15,8 +15,14 @@ Snapshot = Mapping[str, list[Object]]
 """Kind to objects."""
 
 HASH = "pod-template-hash"
+REVISION = "controller-revision-hash"
 OURS_TOO = (
+    "controllermanager",
+    "cronjob-controller",
+    "daemonset-controller",
     "deployment-controller",
+    "job-controller",
+    "statefulset-controller",
     "replicaset-controller",
     "replication-controller",
     "endpoint-controller",
@@ -55,6 +61,8 @@ class Names:
         """Remember hashes first: other names contain them."""
         for each in (*seen.get("ReplicaSet", ()), *seen.get("Pod", ())):
             self._learn_hash(each)
+        for each in seen.get("ControllerRevision", ()):
+            self._learn_revision(each)
         for kind, objects in seen.items():
             for each in objects:
                 self._learn_name(kind, each["metadata"])
@@ -65,6 +73,12 @@ class Names:
         if found and template and found not in self._words:
             bare = json.dumps(template, sort_keys=True).replace(found, "")
             self._words[found] = "h" + hashlib.sha256(self.words(bare).encode()).hexdigest()[:5]
+
+    def _learn_revision(self, each: Object) -> None:
+        found = each["metadata"].get("labels", {}).get(REVISION)
+        if found and found not in self._words:
+            bare = json.dumps(each.get("data"), sort_keys=True)
+            self._words[found] = "r" + hashlib.sha256(self.words(bare).encode()).hexdigest()[:5]
 
     def _learn_name(self, kind: str, meta: Object) -> None:
         prefix = meta.get("generateName")

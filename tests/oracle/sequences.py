@@ -6,6 +6,11 @@ the moment, sizes are chosen so that only one outcome is possible.
 
 from tests.oracle.acts import Act, Create, Kubectl, Patch, PatchSome, Sequence, Step
 from tests.oracle.bodies import KWOK, NOT_READY, controller, deployment, node, pod, replica_set, service, template
+from tests.oracle.sequences_cronjob import CRON_JOBS
+from tests.oracle.sequences_daemonset import DAEMON_SETS
+from tests.oracle.sequences_disruption import DISRUPTION
+from tests.oracle.sequences_job import JOBS
+from tests.oracle.sequences_statefulset import STATEFUL_SETS
 from understudy.cluster.flags import HEARTBEAT_LABEL
 
 
@@ -384,6 +389,17 @@ NODES = (
     ),
 )
 
-ALL = (*NODES[::-1], *NAMESPACES, *DEPLOYMENTS, *REPLICA_SETS, *SERVICES)
+ALL = (
+    *NODES[::-1],
+    *NAMESPACES,
+    *DEPLOYMENTS,
+    *REPLICA_SETS,
+    *SERVICES,
+    *STATEFUL_SETS,
+    *DAEMON_SETS,
+    *JOBS,
+    *CRON_JOBS,
+    *DISRUPTION,
+)
 """The one that waits longest first."""
 NAMES = tuple(each.name for each in ALL)

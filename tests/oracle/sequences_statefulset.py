@@ -88,8 +88,8 @@ STATEFUL_SETS = (
         (
             step("create", stateful_set(3, updateStrategy={"rollingUpdate": {"partition": 2}})),
             step("canary", image("2")),
-            step("a pod below is deleted", k("delete pod web-0")),
-            step("a pod above is deleted", k("delete pod web-2")),
+            step("a pod below is deleted", k("delete pod web-0 --wait=false")),
+            step("a pod above is deleted", k("delete pod web-2 --wait=false")),
             step("phased", rolling(1)),
             step("all", rolling(0)),
         ),
@@ -99,8 +99,8 @@ STATEFUL_SETS = (
         (
             step("create", stateful_set(2, updateStrategy={"type": "OnDelete"})),
             step("update", image("2")),
-            step("a pod is deleted", k("delete pod web-0")),
-            step("the other too", k("delete pod web-1")),
+            step("a pod is deleted", k("delete pod web-0 --wait=false")),
+            step("the other too", k("delete pod web-1 --wait=false")),
         ),
     ),
     Sequence(
@@ -135,7 +135,7 @@ STATEFUL_SETS = (
             step("create", stateful_set(2)),
             step("pods that never get ready", change(template={"metadata": {"annotations": NOT_READY}})),
             step("undo", k("rollout undo statefulset/web")),
-            step("by hand", k("delete pod web-1")),
+            step("by hand", k("delete pod web-1 --wait=false")),
         ),
     ),
     Sequence(
@@ -168,7 +168,7 @@ STATEFUL_SETS = (
         (
             step("create", stateful_set(2)),
             step("release", Patch("Pod", "web-1", {"metadata": {"labels": {"app": "other"}}})),
-            step("it is out of the way", k("delete pod web-1")),
+            step("it is out of the way", k("delete pod web-1 --wait=false")),
             step("orphan", k("delete statefulset web --cascade=orphan")),
             step("create again", stateful_set(2)),
             step("an identity is lost", Patch("Pod", "web-0", NAMELESS)),
