@@ -27,6 +27,7 @@ from understudy.loop import rights
 from understudy.loop.roster import on_call_rules
 from understudy.operators.custom.operator import operator_rules
 
+PLANE = "/apis/understudy.dev/v1alpha1/controlplanes/cluster"
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 OURS, THEIRS = "understudy", "upstream"
 LEASES = {"controllers": KCM, "scheduler": KUBE_SCHEDULER}
@@ -39,7 +40,7 @@ _POLICY = {
     "omitStages": ["RequestReceived"],
     "rules": [
         {"level": "None", "resources": [{"group": "coordination.k8s.io"}, {"group": "events.k8s.io"}]},
-        {"level": "None", "resources": [{"group": "", "resources": ["events"]}]},
+        {"level": "None", "resources": [{"group": "", "resources": ["events", "serviceaccounts/token"]}]},
         {"level": "Metadata", "verbs": ["create", "update", "patch", "delete"]},
     ],
 }
@@ -71,8 +72,7 @@ class Theatre:
         at, config = self.cluster.at, self.cluster.kubeconfig_of("controller-manager")
         manager = kcm_argv(self.binaries[KCM], at, config, ["*"])
         scheduler = [str(self.binaries[KUBE_SCHEDULER]), f"--kubeconfig={self.cluster.kubeconfig_of('scheduler')}"]
-        changed = {"--leader-elect=false": "--leader-elect=true", "--use-service-account-credentials=true": ""}
-        self._upstream(KCM, [new for each in manager if (new := changed.get(each, each))])
+        self._upstream(KCM, [each.replace("--leader-elect=false", "--leader-elect=true") for each in manager])
         self._upstream(KUBE_SCHEDULER, [*scheduler, "--secure-port=0"])
         crd = yaml.safe_load((ROOT / "crds/controlplane.yaml").read_text())
         self.world.api.create("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", crd)
@@ -119,6 +119,10 @@ class Theatre:
     def holder(self, component: str) -> str:
         return str(self.lease(component)["spec"].get("holderIdentity") or "")
 
+    def since(self, component: str) -> float:
+        """When its holder took the Lease, in seconds since 1970."""
+        return datetime.fromisoformat(self.lease(component)["spec"]["acquireTime"]).timestamp()
+
     def leader(self, component: str) -> str:
         holder = self.holder(component)
         return "" if holder in ("", "understudy:relay") else OURS if holder.startswith("understudy:") else THEIRS
@@ -134,22 +138,19 @@ class Theatre:
     def writes(self, component: str, since: float) -> list[Write]:
         """What the two that compete for a component wrote, in the order in which the server got it."""
         mine = f"system:serviceaccount:kube-system:understudy-{component}"
-        writers = {mine: OURS, f"system:{LEASES[component]}": THEIRS}
         found = []
         for line in (self.cluster.at.home / "audit.log").read_text().splitlines():
             entry = json.loads(line)
-            if writer := writers.get(entry["user"]["username"]):
+            theirs = entry.get("userAgent", "").startswith(f"{LEASES[component]}/")
+            if theirs or entry["user"]["username"] == mine:
                 when = datetime.fromisoformat(entry["requestReceivedTimestamp"]).timestamp()
                 what = f"{entry['verb']} {entry.get('objectRef', {}).get('resource')}"
-                found.append(Write(writer, when, what))
+                found.append(Write(THEIRS if theirs else OURS, when, what))
         return sorted((each for each in found if each.when >= since), key=lambda each: each.when)
 
     def acts(self, component: str, since: float) -> list[str]:
         """Who wrote after whom since a time: never twice at once, if each comes once for each handover."""
         return [writer for writer, _ in groupby(each.writer for each in self.writes(component, since))]
-
-
-PLANE = "/apis/understudy.dev/v1alpha1/controlplanes/cluster"
 
 
 @contextmanager

@@ -32,6 +32,12 @@ log = logging.getLogger(__name__)
 PATIENCE = 10.0
 """Seconds an API server may take to answer at the start (WaitForAPIServer in cmd/kube-controller-manager/app)."""
 
+TIMES = (15.0, 10.0)
+"""Upstream's lease duration and renew deadline, in seconds (component-base config/v1alpha1/defaults.go)."""
+ON_CALL_TIMES = (11.0, 7.0)
+"""The same on call. Upstream looks every 2 to 4.4 s: it leads again at most two such pauses and the duration, 19.8 s,
+after the last sign of life of ours."""
+
 Pages = Mapping[str, Callable[[Mapping[str, str]], Any]]
 
 
@@ -60,8 +66,8 @@ class Options:
     kubeconfig: Path | None = None
     context: str | None = None
     lease: tuple[str, str] | None = None
-    lease_duration: float = 15.0
-    renew_deadline: float = 10.0
+    lease_duration: float = TIMES[0]
+    renew_deadline: float = TIMES[1]
     retry_period: float = 2.0
     health_host: str = "127.0.0.1"
     health_port: int = 0

@@ -11,6 +11,9 @@ from click.testing import CliRunner, Result
 from rich.console import Console
 
 from understudy import cli as main
+from understudy.loop import process
+from understudy.loop.lease import JITTER
+from understudy.loop.process import Options
 from understudy.loop.roster import STANDING_BY, Candidate
 from understudy.takeover import cli
 from understudy.takeover.act import NotDone
@@ -72,6 +75,36 @@ def test_on_call_is_about_the_election() -> None:
     result = invoke("run", "controllers", "--on-call")
     assert result.exit_code == 2
     assert "--on-call needs --leader-elect" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "times"),
+    [
+        ((), (15.0, 10.0)),
+        (("--leader-elect",), (15.0, 10.0)),
+        (("--leader-elect", "--on-call"), (11.0, 7.0)),
+        (("--leader-elect", "--on-call", "--lease-duration", "20", "--renew-deadline", "9"), (20.0, 9.0)),
+    ],
+)
+def test_times(monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], times: tuple[float, float]) -> None:
+    found: list[Options] = []
+
+    async def run(options: Options, make: Any) -> int:
+        found.append(options)
+        return 0
+
+    monkeypatch.setattr(process, "run", run)
+    monkeypatch.setattr("understudy.obs.log.configure", lambda form, level: None)
+    assert invoke("run", "controllers", *words).exit_code == 0
+    [options] = found
+    assert (options.lease_duration, options.renew_deadline) == times
+    assert options.on_call is ("--on-call" in words)
+
+
+def test_upstream_is_back_in_time() -> None:
+    """It sees our last renewal up to a pause late, counts from then, and looks again up to a pause after that."""
+    pause = 2.0 * (1 + JITTER)
+    assert pause + process.ON_CALL_TIMES[0] + pause <= 20
 
 
 @pytest.mark.parametrize("words", [("--leases",), ("--context", "c")])
