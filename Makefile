@@ -9,6 +9,9 @@ BIN := $(VENV)/bin
 NAME ?= default
 NODES ?= 4
 ARGS ?=
+FOCUS ?= \[Conformance\]
+SKIP ?=
+PROCS ?= 4
 
 .PHONY: help
 help: ## This list
@@ -36,6 +39,11 @@ engine: $(VENV)/ready ## Install and start Debian's container engine where none 
 engine-stop: $(VENV)/ready
 	@$(BIN)/understudy engine stop
 
+.PHONY: packages
+packages: ## What the network tests call: ip, nft, the CNI plugins (Debian, root)
+	@command -v ip nft >/dev/null && ls /usr/lib/cni/ptp /opt/cni/bin/ptp 2>/dev/null | grep -q ptp || \
+	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends iproute2 nftables containernetworking-plugins; }
+
 .PHONY: kind-up
 kind-up: $(VENV)/ready ## A real cluster by kind, our chart on it, our loops leading
 	@$(BIN)/understudy up --provider kind $(ARGS)
@@ -51,7 +59,7 @@ toolchain: $(VENV)/ready ## Find or build the pinned binaries (etcd, kube-apiser
 ## Check it
 
 .PHONY: test
-test: $(VENV)/ready ## Everything CI asks, with one summary: lint, types, import contracts, units, API tests
+test: $(VENV)/ready ## Everything CI asks, with one summary, up to a real kind cluster (`make engine` if you have no Docker)
 	@$(BIN)/python tests/run.py $(ARGS)
 
 .PHONY: lint
@@ -103,6 +111,12 @@ cluster: engine ## On a real kind cluster: install, storms, upgrade, uninstall (
 .PHONY: cluster-storm
 cluster-storm: engine ## The same with 20 killed leaders and 10 handovers
 	UNDERSTUDY_KILLS=20 UNDERSTUDY_HANDOVERS=10 $(BIN)/pytest -q tests/cluster/test_storm_on_stage.py $(ARGS)
+
+.PHONY: conformance
+conformance: engine ## Upstream's e2e suite as the judge, upstream's loops moved away: FOCUS='\[sig-apps\]' SKIP= PROCS=4
+	@$(BIN)/understudy toolchain build --for kind --for conformance
+	@$(BIN)/understudy up --provider kind
+	$(BIN)/python -m tests.conformance run --focus '$(FOCUS)' --skip '$(SKIP)' --procs $(PROCS) $(ARGS)
 
 .PHONY: netns
 netns: $(VENV)/ready ## The pod network with real packets, in network namespaces of its own (root)
