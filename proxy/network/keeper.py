@@ -44,7 +44,7 @@ class Keeper:
     ) -> None:
         self.network: Network | None = None
         self.kept = asyncio.Event()
-        """Set once a pass has succeeded."""
+        """Set once a pass has made the network as this node's Node says."""
         self._host = host
         self._name = name
         self._nodes = nodes
@@ -65,7 +65,7 @@ class Keeper:
     async def turn(self) -> float:
         """One pass; answers the seconds until the next."""
         try:
-            await self._keep()
+            network = await self._keep()
         except HostError as error:
             log.error("%s; trying again", error)
         except Exception:
@@ -73,7 +73,8 @@ class Keeper:
         else:
             metrics.KEPT.inc()
             self._pause = PAUSES[0]
-            self.kept.set()
+            if network is not None:
+                self.kept.set()
             return self._every
         metrics.FAILED.inc()
         pause, self._pause = self._pause, min(self._pause * 2, PAUSES[1])
@@ -92,11 +93,11 @@ class Keeper:
         network = asdict(self.network) | {"routes": sorted(map(str, self.network.routes))} if self.network else None
         return {"node": self._name, "network": network, "troubles": self._troubles, "conflist": str(self._conflist)}
 
-    async def _keep(self) -> None:
+    async def _keep(self) -> Network | None:
         network = network_of(self._name, self._nodes(), self._cluster_cidrs)
         if network is None:
             self._report((f"there is no Node {self._name}: its network is left as it is until there is",))
-            return
+            return None
         self.network = network
         await self._keep_rules(network)
         refused = await self._keep_routes(network)
@@ -104,6 +105,7 @@ class Keeper:
         mtu = await self._host.mtu(network.addresses)
         self._keep_conflist(network, mtu)
         self._report((*network.left_out, *_said(refused), *unforwarded, *self._about_conflist(network, mtu)))
+        return network
 
     async def _keep_rules(self, network: Network) -> None:
         text = masquerade.render(collapsed(network.pod_cidrs), network.cluster)

@@ -31,6 +31,12 @@ except ConnectionRefusedError:
 except OSError:
     print("not reached")
 """
+_CLEAN = """
+import asyncio, pathlib, sys
+from understudy.proxy.network.keeper import clean
+from understudy.proxy.network.linux import LinuxHost
+asyncio.run(clean(LinuxHost(), pathlib.Path(sys.argv[1])))
+"""
 _SOCKET = """
 import socket, sys, time
 peer = sys.argv[1], 4711
@@ -138,6 +144,11 @@ class LabNode(Machine):
         assert self.keeper.stdin is not None
         self.keeper.stdin.write(msgspec.json.encode([node.as_node() for node in nodes]).decode() + "\n")
         self.keeper.stdin.flush()
+
+    def clean(self) -> None:
+        """Take our network off it."""
+        command = ["ip", "netns", "exec", self.space, sys.executable, "-c", _CLEAN, str(self.folder / "net.d")]
+        subprocess.run(command, check=True, timeout=PATIENCE)
 
     def routes(self, *, ipv6: bool = False) -> str:
         return self.run(f"ip {'-6' if ipv6 else '-4'} route show proto 117")

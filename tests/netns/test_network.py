@@ -128,3 +128,18 @@ def test_a_keeper_that_ends_leaves_the_network_and_its_successor_finds_it(lab: L
     assert nodes[0].conflist.stat().st_mtime_ns == before
     assert nodes[0].routes() in routes
     assert one.reaches(there)
+
+
+def test_our_network_can_be_taken_off_a_node_and_nothing_else(lab: Lab) -> None:
+    node, other = (lab.node(number, [f"10.244.{number}.0/24", f"fd00:244:{number}::/64"]) for number in (1, 2))
+    node.run("nft add table inet others")
+    before = node.run("ip route show"), node.run("ip -6 route show"), node.run("nft list ruleset")
+    node.tell([node, other])
+    eventually(node.conflist.exists, "the first pass is done")
+    assert node.routes()
+    assert node.keeper is not None
+    stop(node.keeper)
+
+    node.clean()
+    assert (node.run("ip route show"), node.run("ip -6 route show"), node.run("nft list ruleset")) == before
+    assert not node.conflist.exists()

@@ -113,6 +113,15 @@ async def test_without_this_node_everything_stays(tmp_path: Path) -> None:
     assert stage.file.exists()
 
 
+async def test_nothing_is_kept_before_its_node_is_there(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, OTHER)
+    assert await stage.turn() == []
+    assert not stage.keeper.kept.is_set()
+    stage.nodes.append(ME)
+    await stage.turn()
+    assert stage.keeper.kept.is_set()
+
+
 async def test_without_a_pod_cidr_no_pod_starts_but_routes_are_kept(tmp_path: Path) -> None:
     stage = Stage(tmp_path, ME, OTHER)
     await stage.turn()
