@@ -4,13 +4,10 @@ The fixtures of conftest make one for the session. Everything blocks and every w
 """
 
 import base64
-import json
 import ssl
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -120,12 +117,6 @@ class KindWorld:
         log = f"{AUDIT_FOLDER}/audit.log"
         return read(self.cluster.execute(self.cluster.nodes()[0], "cat", log).splitlines())
 
-    def pods(self, component: str) -> Sequence[dict[str, object]]:
-        """Our pods of a component."""
-        selector = f"app.kubernetes.io/component={component}"
-        found: list[dict[str, object]] = self.api.get(f"{path('pods', NAMESPACE)}?labelSelector={selector}")["items"]
-        return found
-
 
 def tls_of(kubeconfig: Path) -> tuple[int, ssl.SSLContext]:
     """The port on this machine and the TLS settings of a kubeconfig as kind writes it."""
@@ -177,15 +168,3 @@ def web(name: str, replicas: int) -> dict[str, object]:
 def generation(number: int) -> dict[str, object]:
     """The patch that makes another generation of a `web`."""
     return {"spec": {"template": {"spec": {"containers": [_container(number)]}}}}
-
-
-def shell(*command: str) -> str:
-    """What a command of this machine prints."""
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
-
-
-def as_json(said: Said) -> dict[str, object]:
-    """What kubectl printed, decoded."""
-    assert said.code == 0, said.err
-    decoded: dict[str, object] = json.loads(said.out)
-    return decoded
