@@ -20,7 +20,7 @@ from tests.cluster.ledger import Write, read
 from understudy.cluster.engine import docker
 from understudy.cluster.kind.config import AUDIT_FOLDER
 from understudy.cluster.kind.provider import KindCluster
-from understudy.cluster.kind.stage import LEASES, NAMESPACE
+from understudy.cluster.kind.stage import LEASES
 from understudy.cluster.rest import Api
 from understudy.cluster.toolchain import ensure
 from understudy.loop.call import is_ours

@@ -1,4 +1,4 @@
-"""The ledger that tells whether two leaders ever wrote at once: what it sees in an audit log, and what it would miss."""
+"""The ledger that tells whether two leaders ever wrote at once: what it sees in an audit log, what it would miss."""
 
 import json
 from typing import Any
