@@ -16,7 +16,7 @@ from understudy.kinds.meta import Key, controller_of
 from understudy.kinds.policy import POD_DISRUPTION_BUDGETS, PodDisruptionBudget
 from understudy.loop.controller import On, Right, controller, may
 from understudy.operators.common.pods import is_ready, is_terminal
-from understudy.operators.disruption.errors import NotCountable, NotServed
+from understudy.operators.disruption.errors import NotCountable
 from understudy.operators.disruption.expected import expect
 from understudy.operators.disruption.selection import budgets_of, pods_of
 from understudy.operators.disruption.stale import look_after, target
@@ -24,8 +24,6 @@ from understudy.operators.disruption.status import Disrupted, disrupted, fail_sa
 from understudy.plan.steps import Decision, Event, Requeue
 from understudy.state.view import View
 
-REDISCOVERED = 35.0
-"""Seconds after which the process has read discovery again."""
 UNMANAGED = (
     "Pods selected by this PodDisruptionBudget (selector: {selector}) were found to be unmanaged. As a result, the "
     "status of the PDB cannot be calculated correctly, which may result in undefined behavior. To account for these "
@@ -82,8 +80,6 @@ def decide(pdb: PodDisruptionBudget, view: View, now: datetime) -> Decision:
         yield from _close(pdb, str(error), now)
         if isinstance(error, ApiError):
             raise
-        if isinstance(error, NotServed):
-            yield Requeue(REDISCOVERED, why="what is served is known anew by then")
     yield from gone(pdb.key, view, now)
 
 

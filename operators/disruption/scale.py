@@ -15,7 +15,7 @@ from understudy.kinds.apps import DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS, Depl
 from understudy.kinds.core import REPLICATION_CONTROLLERS, ReplicationController
 from understudy.kinds.kind import Kind
 from understudy.kinds.meta import Obj, OwnerReference, controller_of
-from understudy.operators.disruption.errors import NotCountable, NotServed
+from understudy.operators.disruption.errors import NotCountable
 from understudy.plan.steps import Get, Step
 from understudy.state.view import View
 
@@ -76,7 +76,7 @@ def _same(found: T | None, reference: OwnerReference) -> T | None:
 
 def _asked(reference: OwnerReference, namespace: str, view: View) -> Generator[Step, Any, Wanted | None]:
     """Anything else that can be scaled, a custom resource for instance: the server itself knows."""
-    kind = _resource(reference, view)
+    kind = _known(reference, view) or (yield from _discovered(reference))
     scales = replace(kind, type=Scale, metadata_only=False)
     why = f"how many pods {reference.kind} {reference.name} wants"
     try:
@@ -87,20 +87,39 @@ def _asked(reference: OwnerReference, namespace: str, view: View) -> Generator[S
     return Wanted(scale.uid, scale.spec.replicas) if scale.uid == reference.uid else None
 
 
-def _resource(reference: OwnerReference, view: View) -> Kind[Any]:
+def _known(reference: OwnerReference, view: View) -> Kind[Any] | None:
+    """The kind it names, by the last discovery."""
     group = _group(reference)
     for resource in view.resources:
         if resource.kind.kind == reference.kind and resource.kind.group == group:
             return resource.kind
-    raise NotServed(f'no matches for kind "{reference.kind}" in version "{reference.apiVersion}"')
+    return None
+
+
+def _discovered(reference: OwnerReference) -> Generator[Step, Any, Kind[Any]]:
+    """The kind it names, by the server itself: it may be served since a moment ago."""
+    api = reference.apiVersion
+    for name, kind in (yield from _served(api, why=f"whether there is a {reference.kind} now")):
+        if kind == reference.kind and "/" not in name:
+            return Kind(api, name, kind, Obj)
+    raise NotCountable(f'no matches for kind "{reference.kind}" in version "{api}"')
 
 
 def _check_scalable(kind: Kind[Any]) -> Generator[Step, Any, None]:
     """Not found may mean that there is no such object, or that its kind cannot be scaled at all."""
-    version: Kind[Any] = Kind(kind.api, "", "APIResourceList", Obj, namespaced=False)
-    listed = yield Get(version, "", "", why=f"whether {kind.id} can be scaled", raw=True)
-    if all(each["name"] != f"{kind.plural}/scale" for each in listed.get("resources") or ()):
+    served = yield from _served(kind.api, why=f"whether {kind.id} can be scaled")
+    if all(name != f"{kind.plural}/scale" for name, _ in served):
         raise NotCountable(f"{kind.id} does not implement the scale subresource")
+
+
+def _served(api: str, why: str) -> Generator[Step, Any, list[tuple[str, str]]]:
+    """Name and kind of each resource and subresource of a group and version; none if it is not served."""
+    version: Kind[Any] = Kind(api, "", "APIResourceList", Obj, namespaced=False)
+    try:
+        listed = yield Get(version, "", "", why=why, raw=True)
+    except NotFound:
+        return []
+    return [(each["name"], each["kind"]) for each in listed.get("resources") or ()]
 
 
 def _group(reference: OwnerReference) -> str:

@@ -156,6 +156,11 @@ def test_forbid_waits_for_the_one_that_runs() -> None:
     assert of(steps, Requeue)
 
 
+def test_forbid_starts_when_nothing_runs() -> None:
+    _, found, _ = decide(cron_job(concurrencyPolicy="Forbid"))
+    assert running(found) == [NAME]
+
+
 def test_allow_starts_another() -> None:
     cj = cron_job(status={"active": active("old")})
     _, found, _ = decide(cj, job("old", cj))

@@ -221,22 +221,22 @@ def _failing(pdb: PodDisruptionBudget, listed: list[str], api: str = "example.co
     view = world(pdb, pods(1, reference))
 
     def answer(step: Step) -> Any:
-        if isinstance(step, Get) and not step.raw:
+        if isinstance(step, Get) and not (step.raw and listed):
             raise NotFound(404, "NotFound", "")
-        return {"resources": [{"name": name} for name in listed]} if isinstance(step, Get) else None
+        return {"resources": [{"name": name, "kind": "Widget"} for name in listed]} if isinstance(step, Get) else None
 
     return view, decide(pdb, view, answer)
 
 
 @pytest.mark.parametrize(
-    ("listed", "api", "why", "again"),
+    ("listed", "api", "why"),
     [
-        (["widgets", "widgets/scale"], "example.com/v1", 'found no controllers for pod "web-0"', False),
-        (["widgets"], "example.com/v1", "widgets.example.com does not implement the scale subresource", False),
-        ([], "other.com/v1", 'no matches for kind "Widget" in version "other.com/v1"', True),
+        (["widgets", "widgets/scale"], "example.com/v1", 'found no controllers for pod "web-0"'),
+        (["widgets"], "example.com/v1", "widgets.example.com does not implement the scale subresource"),
+        ([], "other.com/v1", 'no matches for kind "Widget" in version "other.com/v1"'),
     ],
 )
-def test_pods_that_cannot_be_counted_stay(listed: list[str], api: str, why: str, again: bool) -> None:
+def test_pods_that_cannot_be_counted_stay(listed: list[str], api: str, why: str) -> None:
     pdb = budget(maxUnavailable=1, status={"disruptionsAllowed": 2, "observedGeneration": 2})
     view, steps = _failing(pdb, listed, api)
     told = f"Failed to calculate the number of expected pods: {why}"
@@ -244,7 +244,24 @@ def test_pods_that_cannot_be_counted_stay(listed: list[str], api: str, why: str,
     assert held(view).status.disruptionsAllowed == 0
     assert held(view).status.observedGeneration == 2
     assert allowed(held(view)) == ("False", "SyncFailed", why)
-    assert bool(of(steps, Requeue)) is again
+
+
+def test_a_kind_that_is_served_since_a_moment_ago_is_found() -> None:
+    pdb = budget(maxUnavailable=1)
+    view = world(pdb, pods(3, owned_by(make(WIDGETS, "w"), WIDGETS)))
+    view.resources = []
+    paths = []
+
+    def answer(step: Step) -> Any:
+        if not isinstance(step, Get):
+            return None
+        paths.append(step.kind.path(step.namespace, step.name))
+        listed = [{"name": "widgets/scale", "kind": "Widget"}, {"name": "widgets", "kind": "Widget"}]
+        return {"resources": listed} if step.raw else scale.Scale(ObjectMeta("w", uid="uid-w"), scale.ScaleSpec(3))
+
+    decide(pdb, view, answer)
+    assert paths == ["/apis/example.com/v1", "/apis/example.com/v1/namespaces/default/widgets/w/scale"]
+    assert counts(held(view)) == (1, 3, 2, 3)
 
 
 def test_a_failure_is_written_once() -> None:
