@@ -19,11 +19,8 @@ from understudy.operators.custom.controlplane import FINALIZER, PREFIX, Director
 from understudy.operators.custom.login import session
 from understudy.takeover.leases import Leases
 
-LEASE = "understudy-operator"
 GRACE = 15.0
 """Seconds kopf has to end."""
-QUIET = 60.0
-"""Seconds without a finished round after which it is not ready."""
 
 
 def make_operator(client: Client, settings: Mapping[str, str], on_fenced: Callable[[], None]) -> Component:
@@ -33,7 +30,7 @@ def make_operator(client: Client, settings: Mapping[str, str], on_fenced: Callab
 
 
 def operator_rules() -> list[Rule]:
-    """The PolicyRules the operator needs; Leases in kube-system only, the rest cluster-wide."""
+    """The PolicyRules the operator needs; of Leases only those in kube-system."""
     return [
         {"apiGroups": ["understudy.dev"], "resources": ["controlplanes"], "verbs": ["get", "list", "patch", "watch"]},
         {"apiGroups": ["understudy.dev"], "resources": ["controlplanes/status"], "verbs": ["patch"]},
