@@ -32,17 +32,18 @@ MOST_UNCOUNTED = 500
 
 @dataclass(slots=True)
 class Notes:
-    """Uids to be noted, and the Pods that may go once they are; `full` if others have to wait.
+    """Uids to be noted, and the Pods that may go once they are.
 
-    `before` are the uids noted by an earlier decision; `indexes` how many indexes are new.
+    `status` has moved those to the counters that have gone since; `before` are the uids noted by an earlier decision;
+    `indexes` is how many indexes are new.
     """
 
+    status: JobStatus
     succeeded: list[str]
     failed: list[str]
     before: frozenset[str]
     release: list[Pod] = field(default_factory=list)
     indexes: int = 0
-    full: bool = False
 
     @property
     def size(self) -> int:
@@ -52,8 +53,9 @@ class Notes:
 def take_notes(census: Census, verdict: Verdict | None) -> Notes:
     """Note the Pods that ended; those of a Job that fails count as failed in whatever state they are."""
     job = census.job
-    held = _settled(job.status, _tracked(census.pods)).uncountedTerminatedPods or NOTHING
-    notes = Notes([*held.succeeded], [*held.failed], frozenset((*held.succeeded, *held.failed)))
+    status = _settled(job.status, _tracked(census.pods))
+    held = status.uncountedTerminatedPods or NOTHING
+    notes = Notes(status, [*held.succeeded], [*held.failed], frozenset((*held.succeeded, *held.failed)))
     pods = sorted(census.pods, key=_by_index) if is_indexed(job) else census.pods
     for pod in pods:
         if not is_tracked(pod) or not _may_go(census, pod, verdict):
@@ -61,8 +63,7 @@ def take_notes(census: Census, verdict: Verdict | None) -> Notes:
         notes.release.append(pod)
         _note(census, pod, verdict, notes)
         if notes.size >= MOST_UNCOUNTED:
-            notes.full = True
-            break
+            break  # the others have to wait, and while they do the Job is not over
     return notes
 
 
@@ -70,7 +71,7 @@ def noted(census: Census, notes: Notes, crew: Sequence[Pod], terminating: int) -
     """The status to be written before the finalizers go."""
     job = census.job
     status = replace(
-        _settled(job.status, _tracked(census.pods)),
+        notes.status,
         uncountedTerminatedPods=UncountedTerminatedPods(notes.succeeded, notes.failed),
         active=len(crew),
         ready=sum(map(is_ready, crew)),
@@ -107,10 +108,16 @@ def counted(status: JobStatus, still_tracked: Collection[str], *, indexed: bool)
 
 
 def ended(status: JobStatus, verdict: Verdict, now: datetime) -> JobStatus:
-    """The status of a Job that is over."""
+    """The status of a Job that is over.
+
+    One that was suspended before its start was told has begun all the same if Pods of it ended: without a start the
+    server would refuse the end.
+    """
     new = condition(verdict.final, "True", verdict.reason, verdict.message, now)
     completion = new.lastTransitionTime if verdict.succeeds else status.completionTime
-    return replace(status, conditions=ensured(status.conditions, new), completionTime=completion)
+    began = status.succeeded > 0 or status.failed > 0
+    start = status.startTime or (new.lastTransitionTime if began else None)
+    return replace(status, conditions=ensured(status.conditions, new), completionTime=completion, startTime=start)
 
 
 def difference(old: JobStatus, new: JobStatus) -> dict[str, Any]:

@@ -62,10 +62,10 @@ def stop(census: Census, view: View) -> Crewing:
     return (yield from _delete(census.job, census.active, census.active, view, "the Job ends"))
 
 
-def drop_finalizer(pod: Pod, why: str) -> Patch:
-    """Let a Pod go; by uid, since no change of the Pod makes that wrong."""
+def drop_finalizer(pod: Pod, why: str, *, unchanged: bool = False) -> Patch:
+    """Let a Pod go; only if `unchanged` where its end, had it come meanwhile, would have to be counted."""
     body = {"metadata": {"$deleteFromPrimitiveList/finalizers": [FINALIZER]}}
-    return Patch(PODS, pod, body, why=why, guard="uid", strategic=True)
+    return Patch(PODS, pod, body, why=why, guard="revision" if unchanged else "uid", strategic=True)
 
 
 def held_by_us(pod: Pod, view: View) -> Pod | None:
@@ -91,7 +91,7 @@ def _dismiss(job: Job, active: Sequence[Pod], surplus: Sequence[Pod], view: View
     error: PartlyDone | None = None
     if tracked:
         try:
-            yield Together([drop_finalizer(pod, why) for pod in tracked])
+            yield Together([drop_finalizer(pod, why, unchanged=True) for pod in tracked])
         except PartlyDone as partly:
             error = partly
     free = [now for pod in surplus if (now := held_by_us(pod, view)) is not None and not is_tracked(now)]

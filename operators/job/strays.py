@@ -11,7 +11,7 @@ from typing import Any
 from understudy.errors import NotFound, PartlyDone
 from understudy.kinds.batch import JOBS
 from understudy.kinds.core import PODS, Pod
-from understudy.kinds.meta import Key, OwnerReference, controller_of
+from understudy.kinds.meta import Key, controller_of, is_controlled_by
 from understudy.operators.job.facts import is_finished, is_managed, is_tracked
 from understudy.operators.job.scaling import drop_finalizer
 from understudy.plan.steps import Step, Together
@@ -19,18 +19,14 @@ from understudy.state.store import Index
 from understudy.state.view import View
 
 
-def _job_of(pod: Pod) -> OwnerReference | None:
-    reference = controller_of(pod)
-    ours = reference is not None and (reference.kind, reference.apiVersion) == (JOBS.kind, JOBS.api)
-    return reference if ours else None
+def _job_key(pod: Pod) -> tuple[str, ...]:
+    reference = controller_of(pod) if is_tracked(pod) else None
+    if reference is None or (reference.kind, reference.apiVersion) != (JOBS.kind, JOBS.api):
+        return ()
+    return (str(Key(pod.namespace, reference.name)),)
 
 
-def _job_name(pod: Pod) -> tuple[str, ...]:
-    reference = _job_of(pod) if is_tracked(pod) else None
-    return (f"{pod.namespace}/{reference.name}",) if reference is not None else ()
-
-
-TRACKED: Index[Pod] = Index("tracked by job", _job_name)
+TRACKED: Index[Pod] = Index("tracked by job", _job_key)
 """Pods with the finalizer, by namespace and name of the Job that controls them."""
 
 
@@ -43,7 +39,7 @@ def free(key: Key, view: View) -> Generator[Step, Any, None]:
     """Let the strays go that belonged to the Job of that name, and the Pod of that name if nobody controls it."""
     named = view.get(PODS, *key)
     nobodys = [named] if named is not None and is_tracked(named) and controller_of(named) is None else []
-    pods = nobodys + [pod for pod in view.by(PODS, TRACKED, str(key)) if _is_stray(pod, view)]
+    pods = nobodys + _strays(key, view)
     if not pods:
         return
     try:
@@ -53,11 +49,8 @@ def free(key: Key, view: View) -> Generator[Step, Any, None]:
             raise
 
 
-def _is_stray(pod: Pod, view: View) -> bool:
-    reference = _job_of(pod)
-    if reference is None:
-        return False
-    job = view.get(JOBS, pod.namespace, reference.name)
-    if job is None or job.uid != reference.uid:
-        return True
-    return is_managed(job) and is_finished(job)
+def _strays(key: Key, view: View) -> list[Pod]:
+    job, pods = view.get(JOBS, *key), view.by(PODS, TRACKED, str(key))
+    if job is None or (is_managed(job) and is_finished(job)):
+        return pods
+    return [pod for pod in pods if not is_controlled_by(pod, job)]

@@ -10,7 +10,7 @@ from typing import Any
 from understudy.kinds.batch import Job
 from understudy.kinds.core import Pod
 from understudy.operators.common.pods import is_ready, ready_since
-from understudy.operators.job.facts import completions_of, has_index, index_of, is_indexed, is_tracked
+from understudy.operators.job.facts import completions_of, index_of, is_indexed, is_tracked
 from understudy.values import timestamp
 
 _PHASES = {"Unknown": 1, "Running": 2}
@@ -25,15 +25,20 @@ def victims(job: Job, active: Sequence[Pod], count: int) -> list[Pod]:
 
 def _doubles(job: Job, active: Iterable[Pod]) -> tuple[list[Pod], list[Pod]]:
     """Those that must go, and those that may stay: of each index the one that has come farthest."""
-    best: dict[int | None, Pod] = {}
+    limit = completions_of(job)
     doubled: list[Pod] = []
-    for pod in sorted(active, key=_progress, reverse=True):
+    by_index: dict[int, list[Pod]] = {}
+    for pod in active:
         index = index_of(pod)
-        if not has_index(pod, completions_of(job)) or index in best:
+        if index is None or index >= limit:
             doubled.append(pod)
         else:
-            best[index] = pod
-    return doubled, list(best.values())
+            by_index.setdefault(index, []).append(pod)
+    for pods in by_index.values():
+        if len(pods) > 1:
+            pods.sort(key=_progress)
+            doubled += pods[:-1]
+    return doubled, [pods[-1] for pods in by_index.values()]
 
 
 def _progress(pod: Pod) -> tuple[Any, ...]:

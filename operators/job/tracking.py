@@ -5,13 +5,13 @@ it after that; each write is guarded by the Job's revision, so nothing is counte
 `flushUncountedAndRemoveFinalizers` and `recordJobFinished` in pkg/controller/job/job_controller.go.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import Any
 
 from understudy.errors import NotFound, PartlyDone
 from understudy.kinds.batch import JOBS, Job, JobStatus
 from understudy.kinds.core import PODS, Pod
-from understudy.operators.common.pods import is_terminating
+from understudy.operators.common.pods import is_terminal, is_terminating
 from understudy.operators.job import ledger
 from understudy.operators.job.census import NOTHING, Census
 from understudy.operators.job.conditions import SUSPENDED
@@ -36,10 +36,11 @@ def track(census: Census, crew: Sequence[Pod], verdict: Verdict | None, view: Vi
     error: PartlyDone | None = None
     if notes.release or (verdict is not None and status.conditions != job.status.conditions):
         job = yield from _write(job, status)
-        error = yield from _release(notes.release)
+        error = yield from _release(_releases(job, notes, view))
         status = ledger.counted(status, _tracked(census, view), indexed=is_indexed(job))
-    status = _ended(status, census, verdict, view) if verdict is not None and not notes.full else status
-    job = yield from _write(job, status)
+    if verdict is not None and not _tracked(census, view):
+        status = _ended(status, census, verdict, view)
+    yield from _write(job, status)
     if error is not None:
         yield from _failed(error)
 
@@ -54,10 +55,23 @@ def _write(job: Job, status: JobStatus) -> Generator[Step, Any, Job]:
     return new
 
 
-def _release(pods: Sequence[Pod]) -> Generator[Step, Any, PartlyDone | None]:
-    if pods:
+def _releases(job: Job, notes: ledger.Notes, view: View) -> Iterator[Patch]:
+    """Those that ended, are noted, or are nobody's concern any more go; others only as long as they go on."""
+    free = {*notes.succeeded, *notes.failed}
+    for pod in notes.release:
+        if job.deleting or pod.uid in free or is_terminal(pod):
+            yield drop_finalizer(pod, "it is counted")
+            continue
+        now = held_by_us(pod, view)
+        if now is not None and not is_terminal(now):  # else its end is counted by the next decision
+            yield drop_finalizer(now, "the Job ends without it", unchanged=True)
+
+
+def _release(patches: Iterable[Patch]) -> Generator[Step, Any, PartlyDone | None]:
+    steps = list(patches)
+    if steps:
         try:
-            yield Together([drop_finalizer(pod, "it is counted") for pod in pods])
+            yield Together(steps)
         except PartlyDone as partly:
             return partly
     return None

@@ -15,9 +15,10 @@ from unittest.mock import patch
 from zlib import crc32
 
 import looptime
+import msgspec
 
 from tests.scenarios.stage import NODES
-from understudy.api.client import Client
+from understudy.api.client import MERGE, Client
 from understudy.loop.controller import REGISTRY
 from understudy.loop.run import Manager
 from understudy.operators import job as _job  # noqa: F401 - registers it
@@ -28,6 +29,7 @@ from understudy.testing.kubelet import Binder, Kubelet
 
 Json = dict[str, Any]
 NAME = "work"
+PATH = f"/apis/batch/v1/namespaces/default/jobs/{NAME}"
 FINALIZER = "batch.kubernetes.io/job-tracking"
 INDEX = "batch.kubernetes.io/job-completion-index"
 DEADLINE = 3000.0
@@ -39,7 +41,8 @@ class History:
     """`failing` of a hundred Pods fail; `rate` is the share of requests that go wrong, `event_rate` of watch events.
 
     The process dies at each of the changes numbered in `crashes`, counted from the last one; `taken` says which changes
-    of Pods make a user delete the Pod.
+    of Pods make a user delete the Pod; `edits` are changes of the spec, each some seconds after the one before. In the
+    end the Job is not suspended.
     """
 
     spec: Json = field(default_factory=dict)
@@ -49,6 +52,7 @@ class History:
     event_rate: float = 0.0
     crashes: tuple[int, ...] = ()
     taken: tuple[int, ...] = ()
+    edits: tuple[tuple[float, Json], ...] = ()
 
 
 def a_job(name: str = NAME, restart: str = "Never", **spec: Any) -> Json:
@@ -75,7 +79,9 @@ async def _play(history: History) -> "Judge":
         stack.enter_context(_kubelet(api, history))
         stack.callback(_thief(api, history))
         api.apply(a_job(**history.spec))
+        user = asyncio.create_task(_edit(api, history))
         await _run(api, history)
+        await user
     return judge
 
 
@@ -90,6 +96,15 @@ async def _run(api: FakeApi, history: History) -> None:
     last.faults.calm()
     await asyncio.sleep(DEADLINE)
     await last.die()
+
+
+async def _edit(api: FakeApi, history: History) -> None:
+    """A user who changes her mind."""
+    for pause, spec in (*history.edits, (50.0, {"suspend": False, "parallelism": 2})):
+        await asyncio.sleep(pause)
+        body = msgspec.json.encode({"spec": spec})
+        if history.edits:
+            assert api.handle("PATCH", PATH, body, content_type=MERGE, user="user").status == 200
 
 
 def _kubelet(api: FakeApi, history: History) -> Kubelet:

@@ -10,7 +10,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.scenarios.job_weather import History, play
@@ -18,8 +18,10 @@ from understudy.kinds.batch import JobStatus
 from understudy.kinds.core import Pod
 from understudy.operators.job import ledger, tracking
 from understudy.operators.job.census import Census
+from understudy.operators.job.scaling import drop_finalizer
 from understudy.operators.job.tracking import Tracking
 from understudy.operators.job.verdict import Verdict
+from understudy.plan.steps import Patch
 from understudy.state.view import View
 
 SPECS = (
@@ -30,6 +32,8 @@ SPECS = (
     {"completions": 4, "parallelism": 2, "completionMode": "Indexed", "backoffLimitPerIndex": 1},
     {"completions": 3, "parallelism": 3, "podReplacementPolicy": "Failed"},
 )
+
+EDITS = st.sampled_from([{"suspend": True}, {"suspend": False}, {"parallelism": 1}, {"parallelism": 4}])
 
 
 def histories() -> st.SearchStrategy[History]:
@@ -42,9 +46,11 @@ def histories() -> st.SearchStrategy[History]:
         event_rate=st.sampled_from([0.0, 0.1]),
         crashes=st.lists(st.integers(0, 15), max_size=3).map(tuple),
         taken=st.lists(st.integers(0, 15), max_size=2).map(tuple),
+        edits=st.lists(st.tuples(st.sampled_from([0.0, 0.6, 3.0, 12.0]), EDITS), max_size=3).map(tuple),
     )
 
 
+@example(History({"parallelism": 3}, crashes=(2,), edits=((0.6, {"suspend": True}),)))  # it never told its start
 @given(histories())
 def test_whatever_happens(history: History) -> None:
     assert play(history).problems() == []
@@ -61,8 +67,11 @@ class TestTheJudge:
     """What finds no fault must be able to."""
 
     def test_sees_a_finalizer_that_goes_before_the_pod_is_noted(self) -> None:
+        def early(pod: Pod) -> Patch:
+            return drop_finalizer(pod, "too early")
+
         def too_early(census: Census, crew: Sequence[Pod], verdict: Verdict | None, view: View) -> Tracking:
-            yield from tracking._release(ledger.take_notes(census, verdict).release)
+            yield from tracking._release(map(early, ledger.take_notes(census, verdict).release))
             yield from tracking.track(census, crew, verdict, view)
 
         with patch("understudy.operators.job.track", too_early):

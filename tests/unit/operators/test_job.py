@@ -108,6 +108,27 @@ def test_while_pods_cannot_be_deleted_nothing_is_announced() -> None:
     assert all("conditions" not in body for body in status_writes(seen))
 
 
+def test_a_pod_that_ended_meanwhile_is_counted_before_it_goes() -> None:
+    """One that is to go uncounted goes only as it was seen: too many, or left over by a success."""
+    job = make_job(suspend=True)
+    steps = decided(job, make_job_pod(job, "a"))
+    assert [step.guard for step in of(steps, Patch) if step.kind is PODS] == ["revision"]
+    rules = [{"succeededCount": 1}]
+    job = make_job(completions=2, parallelism=2, successPolicy={"rules": rules}, **INDEXED)
+    pods = [make_job_pod(job, "good", "Succeeded", index=0), make_job_pod(job, "late", index=1)]
+    view = world(job, pods)
+
+    def ends(step: Step) -> None:
+        if isinstance(step, Patch) and step.kind is JOBS and view.get(PODS, "default", "late"):
+            view.store(PODS).seen(make_job_pod(job, "late", "Succeeded", index=1, deleting=True))
+
+    steps = run(decide(job, view, NOW), view, ends)
+    assert freed(steps) == ["good"]
+    assert [each["type"] for each in status_writes(steps)[-1]["conditions"]] == ["SuccessCriteriaMet"]
+    assert freed(run(decide(the_job(view), view, NOW), view)) == ["late"]
+    assert the_job(view).status.succeeded == 2
+
+
 def test_too_many_successes_are_told() -> None:
     job = make_job({"succeeded": 3, "startTime": "2026-01-02T11:59:00Z"}, completions=2)
     assert events(decided(job)) == [

@@ -81,10 +81,10 @@ def test_ignored_failures_go_without_a_note() -> None:
 def test_no_more_than_five_hundred_at_a_time() -> None:
     job = make_job(completions=700, backoffLimit=700)
     found = notes(job, *(make_job_pod(job, f"p{number}", "Succeeded") for number in range(600)))
-    assert (len(found.succeeded), len(found.release), found.full) == (500, 500, True)
+    assert (len(found.succeeded), len(found.release)) == (500, 500)
     job = make_job({"completedIndexes": "0-99"}, completions=700, **INDEXED)
     found = notes(job, *(make_job_pod(job, f"p{number}", "Succeeded", index=number) for number in range(700)))
-    assert (found.indexes, len(found.release), found.full) == (500, 600, True)
+    assert (found.indexes, len(found.release)) == (500, 600)
 
 
 def test_a_failed_pod_stays_until_its_index_goes_on() -> None:
@@ -161,6 +161,13 @@ class TestStatus:
         over = ledger.ended(status, verdict, NOW)
         assert [each.type for each in over.conditions] == ["Own", verdict.interim, verdict.final]
         assert over.completionTime == ("2026-01-02T12:00:00Z" if verdict.succeeds else None)
+
+    def test_what_ended_has_begun(self) -> None:
+        """It was suspended before its start could be told."""
+        for status in (JobStatus(succeeded=1), JobStatus(failed=1)):
+            assert ledger.ended(status, COMPLETED, NOW).startTime == "2026-01-02T12:00:00Z"
+        assert ledger.ended(JobStatus(startTime="then", succeeded=1), COMPLETED, NOW).startTime == "then"
+        assert ledger.ended(JobStatus(), COMPLETED, NOW).startTime is None  # suspended, with nothing to do
 
 
 @pytest.mark.parametrize(
