@@ -14,11 +14,12 @@ from understudy.errors import ApiError, NotFound
 from understudy.kinds.core import NAMESPACES, NODES, PODS, Node, Pod
 from understudy.kinds.meta import Key
 from understudy.loop.controller import On, controller, may
+from understudy.operators.common.disruption import disruption_target
 from understudy.operators.common.pods import BY_NODE, is_terminal
 from understudy.plan.steps import Decision, Delete, Get, Patch, Requeue, Step, Together
 from understudy.state.store import Index
 from understudy.state.view import View
-from understudy.values import conditions, timestamp
+from understudy.values import conditions
 
 QUARANTINE = timedelta(seconds=40)
 """How long a node must be missing before the server itself is asked for it."""
@@ -27,6 +28,7 @@ AGAIN = 20.0
 THRESHOLD = "terminated-pod-gc-threshold"
 """The setting: so many finished Pods are kept, 0 for all; upstream's flag of that name."""
 DEFAULT_THRESHOLD = "12500"
+CAUSE = ("DeletionByPodGC", "PodGC: node no longer exists")
 OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
 CLUSTER = Key("", "kube-system")
 """The key of what concerns all Pods together: the namespace that every cluster has stands for it."""
@@ -131,25 +133,15 @@ def _remove_orphans(orphans: Iterable[Pod], now: datetime) -> Decision:
     errors: list[ApiError] = []
     for orphan in orphans:
         try:
-            yield from _remove(orphan, "its node no longer exists", [_target(orphan, now)])
+            yield from _remove(
+                orphan,
+                "its node no longer exists",
+                [disruption_target(orphan, *CAUSE, now)],
+            )
         except ApiError as error:
             errors.append(error)
     if errors:
         raise errors[0]
-
-
-def _target(pod: Pod, now: datetime) -> dict[str, Any]:
-    """The condition that says why; its time moves only with its status."""
-    present = conditions.find(pod.status.conditions, "DisruptionTarget")
-    since = present.lastTransitionTime if present is not None and present.status == "True" else None
-    return {
-        "type": "DisruptionTarget",
-        "status": "True",
-        "reason": "DeletionByPodGC",
-        "message": "PodGC: node no longer exists",
-        "lastTransitionTime": since or timestamp.format(now),
-        "observedGeneration": pod.metadata.generation,
-    }
 
 
 # Removing

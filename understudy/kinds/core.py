@@ -64,6 +64,16 @@ class Affinity(Struct, gc=False, frozen=True):
     nodeAffinity: NodeAffinity | None = None
 
 
+class Toleration(Struct, gc=False, frozen=True):
+    """`tolerationSeconds` of None is for ever."""
+
+    key: str = ""
+    operator: str = ""
+    value: str = ""
+    effect: str = ""
+    tolerationSeconds: int | None = None
+
+
 class PodSpec(Struct, gc=False):
     nodeName: str = ""
     hostname: str = ""
@@ -74,6 +84,7 @@ class PodSpec(Struct, gc=False):
     initContainers: list[Container] = []
     volumes: list[Volume] = []
     affinity: Affinity | None = None
+    tolerations: tuple[Toleration, ...] = ()
 
 
 class TerminatedState(Struct, gc=False, frozen=True):
