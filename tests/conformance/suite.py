@@ -77,7 +77,7 @@ class Suite:
         progress, report = Progress(), f"{part.name}.json"
         teller = Teller(self.console, part, time.monotonic())
         asked = command(part, self.setting, self.folder, report)
-        with (self.folder / f"{part.name}.log").open("w") as log, self.console.status(part.name) as status:
+        with (self.folder / f"{part.name}.log").open("w", buffering=1) as log, self.console.status(part.name) as status:
             try:
                 with closing(lines(asked, env=environment(), cwd=self.folder)) as output:
                     for line in output:
