@@ -17,6 +17,7 @@ from understudy.cluster.engine.cli import engine
 from understudy.cluster.image.cli import image
 from understudy.cluster.toolchain.cli import toolchain
 from understudy.components import COMPONENTS, SETTINGS, Entry, UnknownController, choose, registry
+from understudy.proxy.network.cli import network
 from understudy.takeover.seen import LEASE_OF
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
@@ -28,7 +29,7 @@ def main() -> None:
     """Kubernetes' own control loops, in Python: run them, watch them, change them."""
 
 
-for _command in (cluster_cli.down, cluster_cli.logs, cluster_cli.kubeconfig, engine, image, toolchain):
+for _command in (cluster_cli.down, cluster_cli.logs, cluster_cli.kubeconfig, engine, image, network, toolchain):
     main.add_command(_command)
 
 _name = click.option("--name", default="default", show_default=True, help="Which embedded cluster.")

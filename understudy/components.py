@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import cast
 
 from understudy.api.client import Client
+from understudy.api.config import ConfigError
 from understudy.loop.controller import REGISTRY, Controller
 from understudy.loop.process import Component
 from understudy.loop.run import Manager
@@ -97,7 +98,16 @@ class UnknownController(ValueError):
 
 
 def make_controllers(client: Client, settings: Settings, on_fenced: Callable[[], None]) -> Component:
-    """All controllers chosen by `settings["controllers"]` ("*", "a,b", "*,-c"). Raises UnknownController."""
+    """All controllers chosen by `settings["controllers"]` ("*", "a,b", "*,-c").
+
+    Raises UnknownController; ConfigError for settings that cannot be.
+    """
+    from understudy.operators.nodeipam.ranges import ranges_of
+
+    try:
+        ranges_of(settings)
+    except ValueError as error:
+        raise ConfigError(f"the ranges of addresses cannot be: {error}") from None
     chosen = choose(settings.get("controllers", "*").split(","))
     return Manager(client, chosen, settings=settings, on_fenced=on_fenced)
 

@@ -4,13 +4,15 @@ Wired into the command line by `understudy/cli.py`; `python -m understudy.cluste
 """
 
 from collections.abc import Sequence
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import click
 
 from understudy import __version__
 from understudy.cluster.cli import readable_errors
-from understudy.cluster.image.bases import Choice
+
+if TYPE_CHECKING:
+    from understudy.cluster.image.bases import Choice
 
 
 @click.group()

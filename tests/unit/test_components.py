@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from understudy.api.client import Client
+from understudy.api.config import ConfigError
 from understudy.components import COMPONENTS, UnknownController, choose, make_controllers, registry
 from understudy.loop.run import Manager
 from understudy.testing.fake import FakeApi
@@ -65,3 +66,9 @@ async def test_the_controllers_component_is_a_manager_of_those_chosen() -> None:
     assert made.view.settings == settings
     await made.stop()
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+def test_ranges_that_cannot_be_are_refused_before_anything_runs() -> None:
+    client = Client(FakeApi().transport("me"))
+    with pytest.raises(ConfigError, match="the ranges of addresses cannot be"):
+        make_controllers(client, {"cluster-cidr": "10.244.0.0/33"}, lambda: None)
