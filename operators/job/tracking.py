@@ -56,15 +56,18 @@ def _write(job: Job, status: JobStatus) -> Generator[Step, Any, Job]:
 
 
 def _releases(job: Job, notes: ledger.Notes, view: View) -> Iterator[Patch]:
-    """Those that ended, are noted, or are nobody's concern any more go; others only as long as they go on."""
+    """All may go but those that have succeeded since they were looked at: the next decision counts them.
+
+    What a Job that succeeds has deleted is no failure, however it ends.
+    """
     free = {*notes.succeeded, *notes.failed}
     for pod in notes.release:
         if job.deleting or pod.uid in free or is_terminal(pod):
             yield drop_finalizer(pod, "it is counted")
             continue
         now = held_by_us(pod, view)
-        if now is not None and not is_terminal(now):  # else its end is counted by the next decision
-            yield drop_finalizer(now, "the Job ends without it", unchanged=True)
+        if now is not None and now.status.phase != "Succeeded":
+            yield drop_finalizer(now, "the Job ends without it")
 
 
 def _release(patches: Iterable[Patch]) -> Generator[Step, Any, PartlyDone | None]:

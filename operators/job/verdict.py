@@ -58,7 +58,7 @@ def is_complete(census: Census, active: int) -> bool:
     return reached and active == 0
 
 
-def started_at(job: Job, now: datetime) -> datetime | None:
+def _started_at(job: Job, now: datetime) -> datetime | None:
     """Since when it runs without a break: from now on if it is just resumed; None while it has not begun."""
     if not job.spec.suspend and is_true(job.status.conditions, conditions.SUSPENDED):
         return now
@@ -69,7 +69,7 @@ def started_at(job: Job, now: datetime) -> datetime | None:
 
 def until_deadline(job: Job, now: datetime) -> float | None:
     """Seconds until it has been active for too long; None if that is not limited, or it is suspended."""
-    limit, start = job.spec.activeDeadlineSeconds, started_at(job, now)
+    limit, start = job.spec.activeDeadlineSeconds, _started_at(job, now)
     if limit is None or start is None or job.spec.suspend:
         return None
     return (start + timedelta(seconds=limit) - now).total_seconds()

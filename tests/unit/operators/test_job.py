@@ -108,25 +108,29 @@ def test_while_pods_cannot_be_deleted_nothing_is_announced() -> None:
     assert all("conditions" not in body for body in status_writes(seen))
 
 
-def test_a_pod_that_ended_meanwhile_is_counted_before_it_goes() -> None:
-    """One that is to go uncounted goes only as it was seen: too many, or left over by a success."""
+def test_a_pod_that_is_too_many_goes_only_as_it_was_seen() -> None:
+    """If it ended meanwhile, its end counts."""
     job = make_job(suspend=True)
     steps = decided(job, make_job_pod(job, "a"))
     assert [step.guard for step in of(steps, Patch) if step.kind is PODS] == ["revision"]
-    rules = [{"succeededCount": 1}]
-    job = make_job(completions=2, parallelism=2, successPolicy={"rules": rules}, **INDEXED)
+
+
+@pytest.mark.parametrize(("phase", "at_once", "succeeded", "failed"), [("Succeeded", 1, 2, 0), ("Failed", 2, 1, 0)])
+def test_what_a_success_left_over_is_no_failure_but_may_succeed(
+    phase: str, at_once: int, succeeded: int, failed: int
+) -> None:
+    job = make_job(completions=2, parallelism=2, successPolicy={"rules": [{"succeededCount": 1}]}, **INDEXED)
     pods = [make_job_pod(job, "good", "Succeeded", index=0), make_job_pod(job, "late", index=1)]
     view = world(job, pods)
 
     def ends(step: Step) -> None:
         if isinstance(step, Patch) and step.kind is JOBS and view.get(PODS, "default", "late"):
-            view.store(PODS).seen(make_job_pod(job, "late", "Succeeded", index=1, deleting=True))
+            view.store(PODS).seen(make_job_pod(job, "late", phase, index=1, deleting=True))
 
-    steps = run(decide(job, view, NOW), view, ends)
-    assert freed(steps) == ["good"]
-    assert [each["type"] for each in status_writes(steps)[-1]["conditions"]] == ["SuccessCriteriaMet"]
-    assert freed(run(decide(the_job(view), view, NOW), view)) == ["late"]
-    assert the_job(view).status.succeeded == 2
+    assert len(freed(run(decide(job, view, NOW), view, ends))) == at_once
+    run(decide(the_job(view), view, NOW), view)
+    assert (the_job(view).status.succeeded, the_job(view).status.failed) == (succeeded, failed)
+    assert not [pod for pod in view.all(PODS) if FINALIZER in pod.metadata.finalizers]
 
 
 def test_too_many_successes_are_told() -> None:
