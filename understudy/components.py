@@ -85,6 +85,9 @@ SETTINGS = (
     Setting("node-cidr-mask-size-ipv4", "", "The same for IPv4, where there are two families."),
     Setting("node-cidr-mask-size-ipv6", "", "The same for IPv6, where there are two families."),
     Setting(
+        "terminated-pod-gc-threshold", "12500", "How many ended Pods may stay until the oldest are deleted; 0: all."
+    ),
+    Setting(
         "scheduler-name", "default-scheduler,understudy-scheduler", "Pods' schedulerName to serve.", ("scheduler",)
     ),
     Setting("node", "", "The name of the Node it runs on.", ("node-agent",)),
