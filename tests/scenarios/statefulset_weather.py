@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 from tests.scenarios import storms
 from tests.scenarios.ledger import is_active, is_ready
-from tests.scenarios.storms import LABELS, History, image
+from tests.scenarios.storms import CONTROL_PLANE, LABELS, History, image
 from understudy.api.client import MERGE
 from understudy.loop.controller import REGISTRY
 from understudy.operators import statefulset  # noqa: F401 - registers it
@@ -145,21 +145,33 @@ class SetWorld(storms.World):
         self.stack.enter_context(Binder(self.api, storms.NODES))
         self.stack.enter_context(Kubelet(self.api, ready_after=story.ready_after, stop_after=story.stop_after))
         self.api.apply(web(story))
-        self.stack.callback(self.api.on_change("pods", self._collect))
+        for kind in ("pods", "persistentvolumeclaims"):
+            self.stack.callback(self.api.on_change(kind, self._look_for_strays))
         for _ in range(1 + story.standby):
             self._start()
 
-    def _collect(self, change: Change) -> None:
-        """As the garbage collector and the protection of claims do when a pod is gone that owns its claim."""
-        name = f"data-{change.obj['metadata']['name']}"
-        claim = self.api.get("persistentvolumeclaims", name)
-        if change.type == "DELETED" and claim is not None and _owners(claim) == [change.obj["metadata"]["name"]]:
-            asyncio.get_running_loop().call_later(1.0, self._remove, name)
+    def _look_for_strays(self, change: Change) -> None:
+        """A pod or a claim has changed: the claim may belong to a pod that is gone."""
+        name = change.obj["metadata"]["name"]
+        claim = name if name.startswith("data-") else f"data-{name}"
+        if self._is_stray(claim):
+            asyncio.get_running_loop().call_later(1.0, self._collect, claim)
 
-    def _remove(self, name: str) -> None:
-        self.api.delete("persistentvolumeclaims", name)
-        path, body = f"/api/v1/namespaces/default/persistentvolumeclaims/{name}", b'{"metadata":{"finalizers":null}}'
-        assert self.api.handle("PATCH", path, body, content_type=MERGE, user="protection").status == 200
+    def _collect(self, name: str) -> None:
+        """As the garbage collector does, and then the protection of claims."""
+        if self._is_stray(name):
+            self.api.delete("persistentvolumeclaims", name)
+            path, body = (
+                f"/api/v1/namespaces/default/persistentvolumeclaims/{name}",
+                b'{"metadata":{"finalizers":null}}',
+            )
+            assert self.api.handle("PATCH", path, body, content_type=MERGE, user="protection").status == 200
+
+    def _is_stray(self, name: str) -> bool:
+        claim = self.api.get("persistentvolumeclaims", name)
+        pod = self.api.get("pods", name.removeprefix("data-"))
+        owners = claim["metadata"].get("ownerReferences", ()) if claim is not None else ()
+        return any(each["kind"] == "Pod" and (not pod or pod["metadata"]["uid"] != each["uid"]) for each in owners)
 
     @property
     def deployment(self) -> Json:
@@ -230,7 +242,8 @@ def _claims_amiss(world: SetWorld, wanted: int) -> list[str]:
         if claim is None or _owners(claim) != expected:
             found.append(f"the claim of {number} is {'lost' if claim is None else f'owned by {_owners(claim)}'}")
     left = [number_of(each) for each in world.api.objects("persistentvolumeclaims") if number_of(each) >= wanted]
-    if left and world.story.scaled == "Delete" and not world.ledger.foreign:
+    only_scaled = {act.what for act in world.story.acts} <= {"scale", "rest", *CONTROL_PLANE}
+    if left and world.story.scaled == "Delete" and only_scaled:  # a pod that was away when it was to go takes no claim
         found.append(f"claims {left} were to go with their pods")
     return found
 
