@@ -16,6 +16,7 @@ import yaml
 
 from understudy.components import registry
 from understudy.loop import rights
+from understudy.loop.roster import on_call_rules
 
 Rules = list[dict[str, Any]]
 
@@ -30,11 +31,7 @@ LISTED: Mapping[str, str] = {
 }
 """Component to the function with its rules, "module:function"; the controllers' are made from their declarations."""
 ELECTION: Rules = [
-    {
-        "apiGroups": [rights.LEASES],
-        "resources": ["leases"],
-        "verbs": ["create", "delete", "get", "list", "patch", "update"],
-    },
+    *on_call_rules(),
     {"apiGroups": [""], "resources": ["events"], "verbs": ["create", "patch"]},
 ]
 """In kube-system: to take part in the election, to be on the roster of those on call (`loop.roster`), to tell of it."""
@@ -45,9 +42,10 @@ _ELECTED = ("scheduler", "hooks")
 def roles() -> dict[str, dict[str, Rules]]:
     """Each component's rules by scope: `cluster`, and `election` for what is needed in kube-system only.
 
-    The controllers' Leases are everywhere: those of the nodes tell which of them live.
+    The controllers also read Leases everywhere: those of the nodes tell which of them live.
     """
-    every: dict[str, dict[str, Rules]] = {"controllers": {"cluster": rights.rules(registry().values())}}
+    declared = rights.rules(registry().values())
+    every: dict[str, dict[str, Rules]] = {"controllers": {"cluster": declared, "election": on_call_rules()}}
     for component, where in LISTED.items():
         listed = _load(where)
         every[component] = {"cluster": [rule for rule in listed if rights.LEASES not in rule["apiGroups"]]}

@@ -38,6 +38,17 @@ RULES: Sequence[Known] = (
         "pod before the write that says 0, and 1 of them is no progress then; otherwise it says what ours says",
         "deployment-stuck-scaled",
     ),
+    Known(
+        r"^Event StatefulSet/web Normal SuccessfulDelete statefulset-controller .*\.count: ours \d+, upstream \d+$",
+        "upstream may delete a pod twice on a cache that has not seen its first delete",
+        "statefulset-parallel",
+    ),
+    Known(
+        r"^Event StatefulSet/web Warning FailedUpdate statefulset-controller .*the object has been modified.* "
+        r"is only upstream",
+        "a conflict is decided again without an Event (docs/controllers/statefulset.md)",
+        "statefulset-claims",
+    ),
 )
 
 
