@@ -230,8 +230,9 @@ class Judge:
         self._check(uid not in {*self.succeeded, *self.failed, *self.dropped}, f"{uid} is let go twice")
         noted = uid in ((self.job["status"].get("uncountedTerminatedPods") or {}).get("failed") or ())
         index, phase = pod["metadata"].get("annotations", {}).get(INDEX), pod["status"]["phase"]
-        well = phase == "Succeeded"
-        if noted or phase == "Failed" or (not well and "deletionTimestamp" in pod["metadata"]):
+        well, enough = phase == "Succeeded", has(self.job, "SuccessCriteriaMet")
+        badly = phase == "Failed" or (not well and "deletionTimestamp" in pod["metadata"])
+        if noted or (badly and not enough):
             self.failed.add(uid)  # also if it ended well after all, while it was being deleted
         if well and (not noted or index is not None):
             self.succeeded[uid] = int(index or 0)

@@ -24,6 +24,7 @@ from understudy.operators.job.verdict import Verdict
 from understudy.plan.steps import Patch
 from understudy.state.view import View
 
+ENOUGH = {"rules": [{"succeededCount": 2}]}
 SPECS = (
     {"completions": 5, "parallelism": 2},
     {"parallelism": 3},
@@ -31,6 +32,12 @@ SPECS = (
     {"completions": 4, "parallelism": 3, "completionMode": "Indexed"},
     {"completions": 4, "parallelism": 2, "completionMode": "Indexed", "backoffLimitPerIndex": 1},
     {"completions": 3, "parallelism": 3, "podReplacementPolicy": "Failed"},
+    {
+        "completions": 4,
+        "parallelism": 4,
+        "completionMode": "Indexed",
+        "successPolicy": {"rules": [{"succeededCount": 2}]},
+    },
 )
 
 EDITS = st.sampled_from([{"suspend": True}, {"suspend": False}, {"parallelism": 1}, {"parallelism": 4}])
