@@ -16,6 +16,8 @@ Snapshot = Mapping[str, list[Object]]
 
 HASH = "pod-template-hash"
 REVISION = "controller-revision-hash"
+UID = ("uid", "controller-uid")
+"""Keys, or ends of keys, whose values are uids: Jobs label their pods with theirs."""
 OURS_TOO = (
     "controllermanager",
     "cronjob-controller",
@@ -23,6 +25,7 @@ OURS_TOO = (
     "deployment-controller",
     "job-controller",
     "statefulset-controller",
+    "ttl-after-finished-controller",
     "replicaset-controller",
     "replication-controller",
     "endpoint-controller",
@@ -104,7 +107,7 @@ class Names:
     def value(self, given: Any) -> Any:
         """The same value with nothing generated in it; keys are labels and fields, so they stay."""
         if isinstance(given, dict):
-            return {key: self.uid(each) if key == "uid" else self.value(each) for key, each in given.items()}
+            return {key: self.uid(each) if key.endswith(UID) else self.value(each) for key, each in given.items()}
         if isinstance(given, list):
             return [self.value(each) for each in given]
         return self.words(given) if isinstance(given, str) else given
