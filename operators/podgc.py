@@ -133,11 +133,7 @@ def _remove_orphans(orphans: Iterable[Pod], now: datetime) -> Decision:
     errors: list[ApiError] = []
     for orphan in orphans:
         try:
-            yield from _remove(
-                orphan,
-                "its node no longer exists",
-                [disruption_target(orphan, *CAUSE, now)],
-            )
+            yield from _remove(orphan, "its node no longer exists", [disruption_target(orphan, *CAUSE, now)])
         except ApiError as error:
             errors.append(error)
     if errors:

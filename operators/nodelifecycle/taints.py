@@ -1,15 +1,19 @@
 """The taints a node's conditions ask for, and the patch that makes them so. Taints of other keys are not touched.
 
-Answers to doNoScheduleTaintingPass and processTaintBaseEviction in node_lifecycle_controller.go. How fast NoExecute
-taints may spread through a zone is not limited yet: docs/controllers/nodelifecycle.md.
+Answers to doNoScheduleTaintingPass, doNoExecuteTaintingPass and processTaintBaseEviction in
+node_lifecycle_controller.go. When a NoExecute taint may be added is told by `zones`.
 """
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from datetime import datetime
+from math import inf
 from typing import Any
 
 from understudy.kinds.core import NODES, Node, Taint
-from understudy.plan.steps import Patch, Step
+from understudy.operators.nodelifecycle import zones
+from understudy.operators.nodelifecycle.zones import EVICTING
+from understudy.plan.steps import Patch, Requeue, Step
+from understudy.state.view import View
 from understudy.values import timestamp
 
 PREFIX = "node.kubernetes.io/"
@@ -25,7 +29,6 @@ BY_CONDITION = {
     ("PIDPressure", "True"): PREFIX + "pid-pressure",
 }
 SCHEDULING = frozenset({*BY_CONDITION.values(), UNSCHEDULABLE})
-EVICTING = frozenset({NOT_READY, UNREACHABLE})
 
 Sign = tuple[str, str]
 """A taint's key and effect: what makes two taints the same (Taint.MatchTaint)."""
@@ -48,9 +51,19 @@ def ours(taint: Taint) -> bool:
     return taint.effect == "NoExecute" and taint.key in EVICTING
 
 
-def follow(node: Node, now: datetime) -> Generator[Step, Any, Node]:
-    """Make the taints what the conditions ask for; the node as it is then."""
+def follow(node: Node, view: View, now: datetime) -> Generator[Step, Any, Node]:
+    """Make the taints what the conditions ask for, the evicting ones when it is time; the node as it is then."""
     signs = wanted(node)
+    if any(effect == "NoExecute" for _, effect in signs):
+        wait = zones.wait(node, view, now)
+        if 0 < wait < inf:
+            yield Requeue(wait, why="NoExecute taints spread through its zone no faster")
+        if wait > 0:
+            signs = [sign for sign in signs if sign[1] != "NoExecute"]
+    return (yield from _make(node, signs, now))
+
+
+def _make(node: Node, signs: Sequence[Sign], now: datetime) -> Generator[Step, Any, Node]:
     held = {(taint.key, taint.effect) for taint in node.spec.taints}
     kept = [taint for taint in node.spec.taints if not ours(taint) or (taint.key, taint.effect) in signs]
     missing = [sign for sign in signs if sign not in held]

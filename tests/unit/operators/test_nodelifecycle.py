@@ -22,7 +22,7 @@ STAMP = timestamp.format(START)
 
 
 class World:
-    """A node, its Lease and its pods, with a clock the test moves."""
+    """A node, its Lease and its pods, beside a node that is well, with a clock the test moves."""
 
     def __init__(self, node: Node, lease: Lease | None = None, pods: tuple[Pod, ...] = ()) -> None:
         self.now = START
@@ -32,6 +32,7 @@ class World:
         for kind_id, part in parts.items():
             made[kind_id]._part = part
         made[NODES.id].listed(node)
+        made[NODES.id].listed(make(NODES, "well", status={"conditions": [{"type": "Ready", "status": "True"}]}))
         if lease is not None:
             made[LEASES.id].listed(lease)
         self.view = View(made)
@@ -91,7 +92,8 @@ def test_a_reporting_node_is_looked_at_again_when_its_grace_would_be_over() -> N
 
 def test_a_silent_node_turns_unknown_after_the_grace_and_is_told() -> None:
     world = World(node(("Ready", "True"), ("MemoryPressure", "False"), ("NetworkUnavailable", "False")), lease())
-    told = events(world.after(50))
+    registered, *told = events(world.after(50))
+    assert registered == ("Normal", "RegisteredNode", "Node n1 event: Registered Node n1 in Controller")
     assert ready_of(world.node) == ("Unknown", "NodeStatusUnknown")
     assert told == [("Normal", "NodeNotReady", "Node n1 status is now: NodeNotReady")]
     by_type = {one.type: (one.status, one.reason) for one in world.node.status.conditions}
@@ -144,11 +146,11 @@ def test_taints_become_exactly_what_the_conditions_ask_for_and_foreign_ones_stay
 ) -> None:
     spec = {"taints": [{"key": key, "effect": effect} for key, effect in before], "unschedulable": unschedulable}
     world = World(node(*found.items(), spec=spec))
-    run(taints.follow(world.node, START), world.view)
+    run(taints.follow(world.node, world.view, START), world.view)
     after = {(taint.key, taint.effect) for taint in world.node.spec.taints}
     foreign = {sign for sign, taint in zip(before, node(spec=spec).spec.taints, strict=True) if not taints.ours(taint)}
     assert after == set(taints.wanted(world.node)) | foreign
-    assert not run(taints.follow(world.node, START), world.view)
+    assert not run(taints.follow(world.node, world.view, START), world.view)
 
 
 def test_the_two_evicting_taints_never_stand_together() -> None:
@@ -165,6 +167,15 @@ def test_taints_are_taken_off_a_node_that_is_ready_again_and_the_list_removed() 
     patch = of(world.after(1), Patch)[0]
     assert patch.body == {"spec": {"taints": None}}
     assert not signs(world.node)
+
+
+def test_a_node_is_told_of_when_it_is_met_and_when_it_is_gone() -> None:
+    world = World(node(("Ready", "True")), lease())
+    assert [reason for _, reason, _ in events(world.after(1))] == ["RegisteredNode"]
+    assert events(world.after(2)) == []
+    key = world.node.key
+    told = [events(run(nodelifecycle.roll.strike(key, world.view, START))) for _ in range(2)]
+    assert told == [[("Normal", "RemovingNode", "Node n1 event: Removing Node n1 from Controller")], []]
 
 
 def test_a_taint_says_since_when() -> None:
