@@ -21,10 +21,21 @@ class ContainerPort(Struct, gc=False):
     protocol: str = "TCP"
 
 
+class ResourceRequirements(Struct, gc=False, frozen=True):
+    """Quantities by resource name."""
+
+    requests: dict[str, str] = {}
+    limits: dict[str, str] = {}
+
+
+_NO_RESOURCES = ResourceRequirements()
+
+
 class Container(Struct, gc=False):
     name: str = ""
     ports: list[ContainerPort] = []
     restartPolicy: str | None = None
+    resources: ResourceRequirements = _NO_RESOURCES
 
 
 class ClaimSource(Struct, gc=False, frozen=True):
@@ -58,10 +69,32 @@ class NodeAffinity(Struct, gc=False, frozen=True):
     required: NodeTerms | None = field(name="requiredDuringSchedulingIgnoredDuringExecution", default=None)
 
 
+class PodAffinityTerm(Struct, gc=False, frozen=True):
+    """As far as it says in which namespaces the other Pods are."""
+
+    namespaces: tuple[str, ...] = ()
+    namespaceSelector: dict[str, Any] | None = None
+
+
+class WeightedPodAffinityTerm(Struct, gc=False, frozen=True):
+    podAffinityTerm: PodAffinityTerm
+
+
+class PodAffinity(Struct, gc=False, frozen=True):
+    """An affinity or an anti-affinity to other Pods."""
+
+    required: tuple[PodAffinityTerm, ...] = field(name="requiredDuringSchedulingIgnoredDuringExecution", default=())
+    preferred: tuple[WeightedPodAffinityTerm, ...] = field(
+        name="preferredDuringSchedulingIgnoredDuringExecution", default=()
+    )
+
+
 class Affinity(Struct, gc=False, frozen=True):
-    """As far as it may name the one node a pod of a DaemonSet is for."""
+    """As far as it may name the one node a pod of a DaemonSet is for, or reach into other namespaces."""
 
     nodeAffinity: NodeAffinity | None = None
+    podAffinity: PodAffinity | None = None
+    podAntiAffinity: PodAffinity | None = None
 
 
 class Toleration(Struct, gc=False, frozen=True):
@@ -85,6 +118,10 @@ class PodSpec(Struct, gc=False):
     volumes: list[Volume] = []
     affinity: Affinity | None = None
     tolerations: tuple[Toleration, ...] = ()
+    resources: ResourceRequirements | None = None
+    overhead: dict[str, str] = {}
+    activeDeadlineSeconds: int | None = None
+    priorityClassName: str = ""
 
 
 class TerminatedState(Struct, gc=False, frozen=True):
@@ -103,6 +140,8 @@ class ContainerStatus(Struct, gc=False):
     name: str = ""
     restartCount: int = 0
     state: ContainerState = _UNKNOWN_STATE
+    resources: ResourceRequirements | None = None
+    allocatedResources: dict[str, str] = {}
 
 
 class PodIP(Struct, gc=False):
@@ -117,6 +156,7 @@ class PodStatus(Struct, gc=False):
     containerStatuses: list[ContainerStatus] = []
     initContainerStatuses: list[ContainerStatus] = []
     reason: str = ""
+    qosClass: str = ""
 
 
 class Pod(Obj, gc=False):
@@ -173,6 +213,7 @@ class ServiceSpec(Struct, gc=False):
     trafficDistribution: str | None = None
     internalTrafficPolicy: str | None = None
     externalTrafficPolicy: str | None = None
+    allocateLoadBalancerNodePorts: bool | None = None
 
 
 class Service(Obj, gc=False):
@@ -253,8 +294,53 @@ class ReplicationController(Obj, gc=False):
     status: ReplicaStatus = field(default_factory=ReplicaStatus)
 
 
+class PersistentVolumeClaimSpec(Struct, gc=False):
+    storageClassName: str | None = None
+    volumeAttributesClassName: str | None = None
+    resources: ResourceRequirements = _NO_RESOURCES
+
+
+class ModifyVolumeStatus(Struct, gc=False, frozen=True):
+    targetVolumeAttributesClassName: str = ""
+
+
+class PersistentVolumeClaimStatus(Struct, gc=False):
+    allocatedResources: dict[str, str] = {}
+    currentVolumeAttributesClassName: str | None = None
+    modifyVolumeStatus: ModifyVolumeStatus | None = None
+
+
 class PersistentVolumeClaim(Obj, gc=False):
-    """A claim: nothing but its metadata is read yet."""
+    spec: PersistentVolumeClaimSpec = field(default_factory=PersistentVolumeClaimSpec)
+    status: PersistentVolumeClaimStatus = field(default_factory=PersistentVolumeClaimStatus)
+
+
+class ScopeRequirement(Struct, gc=False, frozen=True):
+    """One of a quota's scopes: what an object must be to be counted."""
+
+    scopeName: str
+    operator: str = "Exists"
+    values: tuple[str, ...] = ()
+
+
+class ScopeSelector(Struct, gc=False, frozen=True):
+    matchExpressions: tuple[ScopeRequirement, ...] = ()
+
+
+class ResourceQuotaSpec(Struct, gc=False):
+    hard: dict[str, str] = {}
+    scopes: tuple[str, ...] = ()
+    scopeSelector: ScopeSelector | None = None
+
+
+class ResourceQuotaStatus(Struct, gc=False):
+    hard: dict[str, str] = {}
+    used: dict[str, str] = {}
+
+
+class ResourceQuota(Obj, gc=False):
+    spec: ResourceQuotaSpec = field(default_factory=ResourceQuotaSpec)
+    status: ResourceQuotaStatus = field(default_factory=ResourceQuotaStatus)
 
 
 PODS = Kind("v1", "pods", "Pod", Pod)
@@ -266,3 +352,4 @@ SERVICE_ACCOUNTS = Kind("v1", "serviceaccounts", "ServiceAccount", Obj)
 CONFIG_MAPS = Kind("v1", "configmaps", "ConfigMap", ConfigMap)
 REPLICATION_CONTROLLERS = Kind("v1", "replicationcontrollers", "ReplicationController", ReplicationController)
 PERSISTENT_VOLUME_CLAIMS = Kind("v1", "persistentvolumeclaims", "PersistentVolumeClaim", PersistentVolumeClaim)
+RESOURCE_QUOTAS = Kind("v1", "resourcequotas", "ResourceQuota", ResourceQuota)
