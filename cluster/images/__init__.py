@@ -7,7 +7,7 @@ a text for the user. Which there are: `table`.
 from understudy.cluster.images.archive import Made
 from understudy.cluster.images.engine import Engine
 from understudy.cluster.images.errors import ImageError
-from understudy.cluster.images.making import archived, assemble, build, control_plane_images, make, save
+from understudy.cluster.images.making import archived, assemble, build, make, save
 from understudy.cluster.images.places import Places
 from understudy.cluster.images.table import CONTROL_PLANE, IMAGES, SUITE
 
@@ -22,7 +22,6 @@ __all__ = [
     "archived",
     "assemble",
     "build",
-    "control_plane_images",
     "make",
     "save",
 ]

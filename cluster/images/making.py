@@ -19,7 +19,7 @@ from understudy.cluster.images.layer import pack
 from understudy.cluster.images.places import Places
 from understudy.cluster.images.recipe import Image
 from understudy.cluster.images.sources import Sources, tools_of
-from understudy.cluster.images.table import CONTROL_PLANE, IMAGES
+from understudy.cluster.images.table import IMAGES
 from understudy.cluster.toolchain import ensure
 from understudy.cluster.toolchain.lock import held
 
@@ -29,11 +29,6 @@ KEPT_ARCHIVES = 2
 
 def _quiet(_text: str) -> None:
     return None
-
-
-def control_plane_images() -> tuple[str, ...]:
-    """The names to give to `build` or `save` for what a node image carries."""
-    return CONTROL_PLANE
 
 
 def make(names: Iterable[str], *, places: Places | None = None, say: Callable[[str], None] = _quiet) -> list[Made]:

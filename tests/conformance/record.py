@@ -58,10 +58,6 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     troubles: list[Trouble]
 
     @property
-    def ran(self) -> int:
-        return sum(group.passed + group.failed for group in self.groups)
-
-    @property
     def succeeded(self) -> bool:
         """All that were chosen passed (or found that they do not apply), and at least one did."""
         bad = sum(group.failed + group.not_run for group in self.groups)
