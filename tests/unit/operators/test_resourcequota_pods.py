@@ -18,8 +18,11 @@ Json = dict[str, Any]
 EVERYTHING = {"cpu"}
 
 
-def container(name: str = "c", requests: Json | None = None, limits: Json | None = None, **more: Any) -> Json:
-    return {"name": name, "resources": {"requests": requests or {}, "limits": limits or {}}, **more}
+def container(
+    name: str = "c", requests: Json | None = None, limits: Json | None = None, policy: str | None = None
+) -> Json:
+    resources = {"requests": requests or {}, "limits": limits or {}}
+    return {"name": name, "resources": resources, "restartPolicy": policy}
 
 
 def pod(*containers: Json, status: Json | None = None, **spec: Any) -> Pod:
@@ -65,14 +68,13 @@ def test_names_no_quota_can_be_kept_of_are_not_counted() -> None:
 
 
 def test_init_containers_and_sidecars() -> None:
-    always = {"restartPolicy": "Always"}
     one = pod(
         container("app", {"cpu": "2"}),
         initContainers=[
             container("first", {"cpu": "5"}),
-            container("sidecar", {"cpu": "1"}, **always),
+            container("sidecar", {"cpu": "1"}, policy="Always"),
             container("second", {"cpu": "5500m"}),
-            container("late", {"cpu": "1"}, **always),
+            container("late", {"cpu": "1"}, policy="Always"),
         ],
     )
     assert requests(one) == "6500m"
@@ -120,8 +122,8 @@ def test_a_resize_counts_as_the_most_of_before_and_after() -> None:
 
 def test_only_sidecars_are_resized_among_init_containers() -> None:
     status = {"initContainerStatuses": [{"name": "i", "resources": {"requests": {"cpu": "3"}}}]}
-    for policy, expected in ({}, "1"), ({"restartPolicy": "Always"}, "3"):
-        assert requests(pod(initContainers=[container("i", {"cpu": "1"}, **policy)], status=status)) == expected
+    for policy, expected in (None, "1"), ("Always", "3"):
+        assert requests(pod(initContainers=[container("i", {"cpu": "1"}, policy=policy)], status=status)) == expected
 
 
 @pytest.mark.parametrize("phase", ["Succeeded", "Failed"])
@@ -149,7 +151,7 @@ def test_the_total_is_the_highest_moment_of_the_pods_life(
     main: list[int], init: list[tuple[int, str | None]], overhead: int
 ) -> None:
     containers = [container(str(at), {"cpu": f"{milli}m"}) for at, milli in enumerate(main)]
-    before = [container(f"i{at}", {"cpu": f"{m}m"}, restartPolicy=policy) for at, (m, policy) in enumerate(init)]
+    before = [container(f"i{at}", {"cpu": f"{m}m"}, policy=policy) for at, (m, policy) in enumerate(init)]
     one = pod(*containers, initContainers=before, overhead={"cpu": f"{overhead}m"})
     running, moments = 0, [0]
     for milli, policy in init:
