@@ -42,11 +42,18 @@ class ClaimSource(Struct, gc=False, frozen=True):
     claimName: str = ""
 
 
+class EphemeralSource(Struct, gc=False, frozen=True):
+    """A claim that is made for the one Pod: `volumeClaimTemplate` as it came."""
+
+    volumeClaimTemplate: dict[str, Any] = {}
+
+
 class Volume(Struct, gc=False, frozen=True):
-    """A volume of a Pod, as far as it is a claim."""
+    """A volume of a Pod, as far as it is a claim; an `ephemeral` one is made for the Pod."""
 
     name: str
     persistentVolumeClaim: ClaimSource | None = None
+    ephemeral: EphemeralSource | None = None
 
 
 class FieldTerm(Struct, gc=False, frozen=True):
@@ -157,6 +164,7 @@ class PodStatus(Struct, gc=False):
     initContainerStatuses: list[ContainerStatus] = []
     reason: str = ""
     qosClass: str = ""
+    startTime: str | None = None
 
 
 class Pod(Obj, gc=False):
@@ -266,6 +274,16 @@ class Namespace(Obj, gc=False):
     status: NamespaceStatus = field(default_factory=NamespaceStatus)
 
 
+class SecretReference(Struct, gc=False, frozen=True):
+    name: str = ""
+
+
+class ServiceAccount(Obj, gc=False):
+    """`secrets` are those it is known to have: legacy tokens."""
+
+    secrets: list[SecretReference] = []
+
+
 class ConfigMap(Obj, gc=False):
     data: dict[str, str] = {}
 
@@ -295,6 +313,10 @@ class ReplicationController(Obj, gc=False):
 
 
 class PersistentVolumeClaimSpec(Struct, gc=False):
+    accessModes: tuple[str, ...] = ()
+    selector: dict[str, Any] | None = None
+    volumeName: str = ""
+    volumeMode: str | None = None
     storageClassName: str | None = None
     volumeAttributesClassName: str | None = None
     resources: ResourceRequirements = _NO_RESOURCES
@@ -305,6 +327,9 @@ class ModifyVolumeStatus(Struct, gc=False, frozen=True):
 
 
 class PersistentVolumeClaimStatus(Struct, gc=False):
+    phase: str = ""
+    accessModes: tuple[str, ...] | None = None
+    capacity: dict[str, str] | None = None
     allocatedResources: dict[str, str] = {}
     currentVolumeAttributesClassName: str | None = None
     modifyVolumeStatus: ModifyVolumeStatus | None = None
@@ -348,7 +373,7 @@ NODES = Kind("v1", "nodes", "Node", Node, namespaced=False)
 SERVICES = Kind("v1", "services", "Service", Service)
 ENDPOINTS = Kind("v1", "endpoints", "Endpoints", Endpoints)
 NAMESPACES = Kind("v1", "namespaces", "Namespace", Namespace, namespaced=False)
-SERVICE_ACCOUNTS = Kind("v1", "serviceaccounts", "ServiceAccount", Obj)
+SERVICE_ACCOUNTS = Kind("v1", "serviceaccounts", "ServiceAccount", ServiceAccount)
 CONFIG_MAPS = Kind("v1", "configmaps", "ConfigMap", ConfigMap)
 REPLICATION_CONTROLLERS = Kind("v1", "replicationcontrollers", "ReplicationController", ReplicationController)
 PERSISTENT_VOLUME_CLAIMS = Kind("v1", "persistentvolumeclaims", "PersistentVolumeClaim", PersistentVolumeClaim)

@@ -1,0 +1,59 @@
+"""Volumes and what is known of storage, as far as the controllers read them.
+
+PersistentVolumes are of the core group (k8s.io/api core/v1/types.go), the rest of storage.k8s.io
+(k8s.io/api storage/v1/types.go). Claims are in `core`, with what mounts them.
+"""
+
+from typing import Any
+
+from msgspec import Struct, field
+
+from understudy.kinds.core import ObjectReference
+from understudy.kinds.kind import Kind
+from understudy.kinds.meta import Obj
+
+
+class CSIVolumeSource(Struct, gc=False, frozen=True):
+    driver: str = ""
+    volumeHandle: str = ""
+
+
+class HostPathSource(Struct, gc=False, frozen=True):
+    path: str = ""
+
+
+class PersistentVolumeSpec(Struct, gc=False):
+    """A volume of a source that is not named here is mounted and unmounted by kubelets alone."""
+
+    capacity: dict[str, str] = {}
+    accessModes: tuple[str, ...] = ()
+    claimRef: ObjectReference | None = None
+    storageClassName: str = ""
+    volumeMode: str | None = None
+    volumeAttributesClassName: str | None = None
+    persistentVolumeReclaimPolicy: str = ""
+    csi: CSIVolumeSource | None = None
+    hostPath: HostPathSource | None = None
+    nfs: dict[str, Any] | None = None
+
+
+class PersistentVolumeStatus(Struct, gc=False):
+    phase: str = ""
+    message: str = ""
+
+
+class PersistentVolume(Obj, gc=False):
+    spec: PersistentVolumeSpec = field(default_factory=PersistentVolumeSpec)
+    status: PersistentVolumeStatus = field(default_factory=PersistentVolumeStatus)
+
+
+class StorageClass(Obj, gc=False):
+    provisioner: str = ""
+    volumeBindingMode: str | None = None
+
+
+PERSISTENT_VOLUMES = Kind("v1", "persistentvolumes", "PersistentVolume", PersistentVolume, namespaced=False)
+STORAGE_CLASSES = Kind("storage.k8s.io/v1", "storageclasses", "StorageClass", StorageClass, namespaced=False)
+VOLUME_ATTRIBUTES_CLASSES = Kind(
+    "storage.k8s.io/v1", "volumeattributesclasses", "VolumeAttributesClass", Obj, namespaced=False
+)
