@@ -89,7 +89,6 @@ def _of_containers(pod: Pod, side: Side) -> Amounts:
             needed = _of_container(pod, container, statuses.get(container.name), side)
             add(together, needed)
             add(sidecars, needed)
-            raise_to(starting, sidecars)
         else:
             needed = read(getattr(container.resources, side))
             add(needed, sidecars)

@@ -271,6 +271,8 @@ def test_a_pod_stuck_in_its_deletion_is_given_back_in_time() -> None:
     view = world(quota({"pods": "5"}), {PODS: [stuck]})
     pause(view)
     assert pause(view)[0] == 31
+    stuck.metadata.deletionTimestamp = timestamp.format(NOW - timedelta(seconds=30))
+    assert pause(view)[0] == 1
     stuck.metadata.deletionTimestamp = timestamp.format(NOW - timedelta(seconds=31))
     pause(view)
     assert held(view).status.used == {"pods": "0"}
