@@ -27,6 +27,8 @@ class Resource:
     unguarded: bool = True
     """Whether a PUT may come without a resourceVersion."""
     put_creates: bool = False
+    review: bool = False
+    """Only to be asked by a POST, which stores nothing."""
     builtin: bool = True
     fields: tuple[str, ...] = ()
     """What a field selector may name beside metadata.name and metadata.namespace."""
@@ -56,6 +58,8 @@ class Resource:
             names.append("binding")
         if self.plural == "namespaces" and self.builtin:
             names.append("finalize")
+        if self.plural == "certificatesigningrequests" and self.builtin:
+            names.append("approval")
         return tuple(names)
 
 
@@ -121,16 +125,42 @@ def _workloads() -> list[Resource]:
 
 def _others() -> list[Resource]:
     return [
+        Resource(
+            "certificates.k8s.io/v1",
+            "certificatesigningrequests",
+            "CertificateSigningRequest",
+            namespaced=False,
+            generation=False,
+            fields=("spec.signerName",),
+        ),
+        Resource(
+            "authorization.k8s.io/v1",
+            "subjectaccessreviews",
+            "SubjectAccessReview",
+            namespaced=False,
+            status=False,
+            review=True,
+        ),
+        Resource("autoscaling/v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler", generation=False),
         replace(_plain("coordination.k8s.io/v1", "leases", "Lease", put_creates=True), unguarded=False),
         Resource("discovery.k8s.io/v1", "endpointslices", "EndpointSlice", status=False),
         replace(_plain("events.k8s.io/v1", "events", "Event", put_creates=True), collected=False),
         Resource("policy/v1", "poddisruptionbudgets", "PodDisruptionBudget", unguarded=False),
+        _global("networking.k8s.io/v1", "ipaddresses", "IPAddress"),
+        replace(_global("networking.k8s.io/v1", "servicecidrs", "ServiceCIDR"), status=True),
+        _global("rbac.authorization.k8s.io/v1", "clusterroles", "ClusterRole"),
+        _global("storage.k8s.io/v1", "volumeattributesclasses", "VolumeAttributesClass"),
     ]
 
 
 def _plain(api: str, plural: str, kind: str, *, put_creates: bool = False) -> Resource:
     """Without status and generation."""
     return Resource(api, plural, kind, status=False, generation=False, put_creates=put_creates)
+
+
+def _global(api: str, plural: str, kind: str) -> Resource:
+    """In no namespace, and without status and generation."""
+    return Resource(api, plural, kind, namespaced=False, status=False, generation=False)
 
 
 def _kept(plural: str, kind: str, *, namespaced: bool = True, fields: tuple[str, ...] = ()) -> Resource:
