@@ -28,7 +28,7 @@ def addresses(pod: Pod, family: str) -> list[str]:
     """Its addresses of that family ("IPv4", "IPv6"), each in the one normal spelling."""
     shown = []
     for each in pod.status.podIPs:
-        found, text = _parsed(each.ip)
+        found, text = parse_address(each.ip)
         if found == family:
             shown.append(text)
     return shown
@@ -40,7 +40,7 @@ def families(service: Service) -> tuple[str, ...]:
         return tuple(dict.fromkeys(service.spec.ipFamilies))
     if is_headless(service):
         return ("IPv4", "IPv6")
-    return (_parsed(service.spec.clusterIP)[0],)
+    return (parse_address(service.spec.clusterIP)[0],)
 
 
 def is_headless(service: Service) -> bool:
@@ -81,8 +81,8 @@ def _named(containers: Iterable[Container], name: str, protocol: str) -> int | N
 
 
 @lru_cache(maxsize=65536)
-def _parsed(address: str) -> tuple[str, str]:
-    """(family, normal spelling) of an address; ("", "") if it is none. Leading zeros are decimal, as ever."""
+def parse_address(address: str) -> tuple[str, str]:
+    """(family, one normal spelling) of an address; ("", "") if it is none. Leading zeros are decimal, as ever."""
     try:
         if ":" not in address:
             parts = [int(part) for part in address.split(".")]

@@ -1,7 +1,7 @@
 """The endpoints a Service should show, grouped by the ports they serve: one per Pod and address family.
 
 Called by the decision for each address family. It answers to podToEndpoint and getEndpointPorts in
-k8s.io/endpointslice/utils.go and to hashEndpoint and EndpointsEqualBeyondHash in its `util`.
+k8s.io/endpointslice/utils.go.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,11 +19,10 @@ from understudy.operators.common.service_endpoints import (
     has_named_ports,
     hostname,
 )
+from understudy.operators.common.slices import Identity, PortKey, identity, port_key
 from understudy.operators.endpointslice import hints
 from understudy.state.view import View
 
-Identity = tuple[tuple[str, ...], str, str, str]
-PortKey = tuple[tuple[str, str, int, str | None], ...]
 Zones = Mapping[str, str | None]
 
 _CONDITIONS = {flags: EndpointConditions(*flags) for flags in product((False, True), repeat=3)}
@@ -88,30 +87,6 @@ def ports_of(service: Service, pod: Pod) -> tuple[SlicePort, ...]:
     numbers = ((port, find_port(pod, port)) for port in service.spec.ports)
     return tuple(
         SlicePort(port.name, port.protocol, number, port.appProtocol) for port, number in numbers if number is not None
-    )
-
-
-def port_key(ports: Iterable[SlicePort]) -> PortKey:
-    """What makes two lists of ports the same: everything but their order."""
-    every = ((port.name or "", port.protocol or "", port.port or 0, port.appProtocol) for port in ports)
-    return tuple(sorted(every, key=str))
-
-
-def identity(endpoint: Endpoint) -> Identity:
-    """What makes two endpoints the same one, however its conditions, Node or zone changed."""
-    target = endpoint.targetRef
-    namespace, name = (target.namespace, target.name) if target is not None else ("", "")
-    return tuple(sorted(endpoint.addresses)), endpoint.hostname or "", namespace, name
-
-
-def is_same(endpoint: Endpoint, held: Endpoint) -> bool:
-    """Whether two endpoints of one identity say the same."""
-    return (
-        endpoint.conditions == held.conditions
-        and endpoint.nodeName == held.nodeName
-        and endpoint.zone == held.zone
-        and endpoint.targetRef == held.targetRef
-        and endpoint.hints == held.hints
     )
 
 

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from understudy.kinds.discovery import Endpoint, EndpointSlice, SlicePort
-from understudy.operators.endpointslice.endpoints import Group, Identity, PortKey, identity, is_same, port_key
+from understudy.operators.common.slices import Identity, PortKey, identity, is_same, port_key
+from understudy.operators.endpointslice.endpoints import Group
 
 MAX_ENDPOINTS = 100
 """Upstream's default of --max-endpoints-per-slice."""

@@ -13,16 +13,14 @@ from understudy.kinds.discovery import ENDPOINT_SLICES, EndpointSlice
 from understudy.kinds.meta import Key
 from understudy.loop.controller import On
 from understudy.operators.common.service_endpoints import HEADLESS, is_headless
+from understudy.operators.common.slices import MANAGED_BY, SERVICE_NAME, port_key
 from understudy.operators.common.trigger_time import LAST_CHANGE
-from understudy.operators.endpointslice.endpoints import port_key
 from understudy.operators.endpointslice.packing import Draft
 from understudy.state.store import Index
 from understudy.state.view import View
 from understudy.values import owner as owners
 
 MANAGER = "endpointslice-controller.k8s.io"
-SERVICE_NAME = "kubernetes.io/service-name"
-MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
 RESERVED = frozenset({SERVICE_NAME, MANAGED_BY, HEADLESS})
 
 

@@ -26,9 +26,10 @@ from understudy.kinds.core import NODES, PODS, SERVICES, Pod, Service
 from understudy.kinds.discovery import ENDPOINT_SLICES, Endpoint, EndpointHints, ForZone
 from understudy.kinds.meta import Key
 from understudy.operators.common.service_endpoints import HEADLESS
+from understudy.operators.common.slices import MANAGED_BY, SERVICE_NAME
 from understudy.operators.common.trigger_time import LAST_CHANGE
 from understudy.operators.endpointslice import decide
-from understudy.operators.endpointslice.slices import MANAGED_BY, MANAGER, ON_SLICES, SERVICE_NAME, labels_of
+from understudy.operators.endpointslice.slices import MANAGER, ON_SLICES, labels_of
 from understudy.plan.steps import Create, Delete, Patch, Step, Together
 from understudy.state.view import View
 

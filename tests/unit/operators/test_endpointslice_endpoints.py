@@ -10,14 +10,12 @@ from tests.unit.operators.services import backend, backends, node, seen, service
 from understudy.kinds.core import NODES, ObjectReference, Pod, Service
 from understudy.kinds.discovery import Endpoint, EndpointConditions, EndpointHints, ForZone, SlicePort
 from understudy.operators.common.service_endpoints import ZONE
+from understudy.operators.common.slices import identity, is_same, port_key
 from understudy.operators.endpointslice import hints
 from understudy.operators.endpointslice.endpoints import (
     Group,
     endpoint_of,
     groups,
-    identity,
-    is_same,
-    port_key,
     ports_of,
     zones_of,
 )

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from tests.unit.operators.services import backends, service, slice_of
 from understudy.kinds.core import Pod, Service
 from understudy.kinds.discovery import Endpoint, EndpointSlice
-from understudy.operators.endpointslice.endpoints import Identity, groups, identity
+from understudy.operators.common.slices import Identity, identity
+from understudy.operators.endpointslice.endpoints import groups
 from understudy.operators.endpointslice.packing import Changes, Packer
 from understudy.operators.endpointslice.slices import labels_of
 
