@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Protocol
+from urllib.parse import urlencode
 
 import msgspec
 from msgspec import Struct
@@ -30,6 +31,7 @@ from understudy.plan.steps import (
     Get,
     List,
     Patch,
+    Remember,
     Replace,
     Requeue,
     Step,
@@ -119,6 +121,8 @@ class Applier:
                 self._events.record(step, writer.source)
             case Requeue(after):
                 writer.requeue(after)
+            case Remember():
+                self._remember(step)
             case Together(steps, slow_start):
                 return await self._together(steps, slow_start, writer)
             case Get():
@@ -280,6 +284,8 @@ class Applier:
 
     async def _get(self, step: Get) -> Any:
         path = step.kind.path(step.namespace, step.name)
+        if step.query:
+            path = f"{path}?{urlencode(step.query)}"
         if step.raw:
             return msgspec.json.decode(await self._client.call("GET", path))
         accept = METADATA if step.kind.metadata_only else "application/json"
@@ -291,6 +297,11 @@ class Applier:
         return [decoder(step.kind.type).decode(item) for item in answer.items or ()]
 
     # Read your writes
+
+    def _remember(self, step: Remember) -> None:
+        store = self._stores.get(step.kind.id)
+        if store is not None:
+            store.remember(step.obj, step.memory)
 
     def _tell(self, kind: Kind[Any], obj: Obj) -> None:
         store = self._stores.get(kind.id)
@@ -330,8 +341,8 @@ def _delete_options(step: Delete) -> dict[str, Any]:
 
 def _check(writer: Writer, verb: str, kind: Kind[Any], subresource: str) -> None:
     resource = f"{kind.plural}/{subresource}" if subresource else kind.plural
-    rights = writer.rights
-    if (verb, kind.group, resource) not in rights and (verb, "*", "*") not in rights:
+    on_any = (verb, "*", f"*/{subresource}" if subresource else "*")
+    if writer.rights.isdisjoint({(verb, kind.group, resource), (verb, "*", "*"), on_any}):
         raise NotAllowed(f"{writer.source} may not {verb} {resource}: declare it in the controller's `rights`")
 
 

@@ -19,6 +19,7 @@ from understudy.plan.steps import (
     Get,
     List,
     Patch,
+    Remember,
     Replace,
     Requeue,
     Step,
@@ -54,7 +55,7 @@ class Record:
     acted: bool = False
 
     def note(self, step: Step) -> None:
-        self.acted = self.acted or not isinstance(step, Get | List | Requeue)
+        self.acted = self.acted or not isinstance(step, Get | List | Requeue | Remember)
         if len(self.steps) < STEPS_KEPT:
             self.steps.append(describe(step))
         else:
@@ -118,6 +119,8 @@ def describe(step: Step) -> str:
             return f"event {step.type} {step.why}"
         case Requeue(after, why):
             return f"look again in {after:g}s: {why}"
+        case Remember(why=why):
+            return f"remember: {why}"
         case _:
             return f"{_VERBS[type(step)]} {_target(step)}: {step.why}"
 

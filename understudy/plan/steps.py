@@ -6,7 +6,7 @@ decision, and its key is tried again with backoff. Every step says why.
 """
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from understudy.kinds.kind import Kind
@@ -82,13 +82,17 @@ class DeleteCollection:
 
 @dataclass(frozen=True, slots=True)
 class Get:
-    """Ask the server itself; answered with the kind's struct, or a dict if `raw`. Raises NotFound."""
+    """Ask the server itself; answered with the kind's struct, or a dict if `raw`. Raises NotFound.
+
+    `name` may go on ("web/scale"), or be "" for what has none; `query` is what follows the path (labelSelector, …).
+    """
 
     kind: Kind[Any]
     namespace: str
     name: str
     why: str
     raw: bool = False
+    query: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +128,19 @@ class Requeue:
 
 
 @dataclass(frozen=True, slots=True)
+class Remember:
+    """Keep `memory` for the next decisions about `obj` (`View.remembered`), in the place of what was kept before.
+
+    For what no object tells and a new process may do without: gone with the process, and with the object.
+    """
+
+    kind: Kind[Any]
+    obj: Obj
+    memory: Any
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Together:
     """Creates or deletes of one kind that need no order: many in flight, answered with the list of their answers.
 
@@ -139,5 +156,5 @@ class Together:
         return self.steps[0].why if self.steps else ""
 
 
-Step = Create | Patch | Replace | Delete | DeleteCollection | Get | List | Event | Requeue | Together
+Step = Create | Patch | Replace | Delete | DeleteCollection | Get | List | Event | Requeue | Remember | Together
 Decision = Generator[Step, Any, Any]

@@ -73,6 +73,7 @@ class Store(Generic[T]):
         self._clock = clock
         self._part = part
         self._changed: dict[Key, datetime] = {}
+        self._memories: dict[Key, Any] = {}
 
     # Reading
 
@@ -101,6 +102,10 @@ class Store(Generic[T]):
     def changed_at(self, key: Key) -> datetime | None:
         """When this process last saw the object (or its dated part) change; None without a clock or the object."""
         return self._changed.get(key)
+
+    def remembered(self, key: Key) -> Any:
+        """What the last decision about the object left for the next; None if nothing."""
+        return self._memories.get(key)
 
     # Writing: the watch
 
@@ -175,6 +180,12 @@ class Store(Generic[T]):
         self._set(key, obj, old)
         return True
 
+    def remember(self, obj: T, memory: Any) -> None:
+        """Keep `memory` as long as this very object is there."""
+        held = self._objects.get(obj.key)
+        if held is not None and held.metadata.uid == obj.metadata.uid:
+            self._memories[obj.key] = memory
+
     def removed(self, key: Key, uid: str) -> None:
         """Our own delete was final, or the object is known to be gone."""
         self._bury(uid)
@@ -198,6 +209,7 @@ class Store(Generic[T]):
     def _set(self, key: Key, obj: T, old: T | None) -> None:
         if old is not None and old.metadata.uid != obj.metadata.uid:
             self._bury(old.metadata.uid)
+            self._memories.pop(key, None)
         if self._doubted:
             self._doubted.discard(key)
         self._objects[key] = obj
@@ -223,6 +235,7 @@ class Store(Generic[T]):
         del self._objects[key]
         self._doubted.discard(key)
         self._changed.pop(key, None)
+        self._memories.pop(key, None)
         for index, table in self._indexes.items():
             _refile(table, key, index.values(old), ())
         for hook in self.hooks:

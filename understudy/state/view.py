@@ -52,3 +52,7 @@ class View:
     def changed_at(self, kind: Kind[T], key: Key) -> datetime | None:
         """When this process last saw that object change; only for kinds the controller `observes`."""
         return self.store(kind).changed_at(key)
+
+    def remembered(self, kind: Kind[T], key: Key) -> Any:
+        """What the last decision about that object kept by a `Remember`; None if there is nothing."""
+        return self.store(kind).remembered(key)

@@ -25,6 +25,7 @@ from understudy.plan.steps import (
     Get,
     List,
     Patch,
+    Remember,
     Replace,
     Requeue,
     Step,
@@ -164,7 +165,7 @@ def settle(
     raise AssertionError(f"{key} was decided {limit} times and still writes: {rounds[-1]}")
 
 
-S = TypeVar("S", Create, Delete, DeleteCollection, Event, Get, List, Patch, Replace, Requeue)
+S = TypeVar("S", Create, Delete, DeleteCollection, Event, Get, List, Patch, Remember, Replace, Requeue)
 
 
 def of(steps: Iterable[Step], wanted: type[S]) -> list[S]:
@@ -174,7 +175,7 @@ def of(steps: Iterable[Step], wanted: type[S]) -> list[S]:
 
 def writes(steps: Iterable[Step]) -> list[Step]:
     """The steps that change something on the server, one by one."""
-    return [step for step in _unfolded(steps) if not isinstance(step, Event | Requeue | Get | List)]
+    return [step for step in _unfolded(steps) if not isinstance(step, Event | Requeue | Remember | Get | List)]
 
 
 def events(steps: Iterable[Step]) -> list[tuple[str, str, str]]:
@@ -207,6 +208,8 @@ def _answer(step: Step, view: View | None, answer: Answer | None) -> Any:
     if isinstance(step, Together):
         return _together(step, view, answer)
     assert view is not None, f"give `run` a view to answer {step}"
+    if isinstance(step, Remember):
+        return view.store(step.kind).remember(step.obj, step.memory)
     return _serve(step, view)
 
 
