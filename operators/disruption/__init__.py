@@ -5,7 +5,7 @@ written), `stale` (Pods that were to be disrupted and were not). The eviction it
 pkg/controller/disruption/disruption.go. A key names the budget and the Pod of that name: both are looked after.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from understudy.kinds.meta import Key, controller_of
 from understudy.kinds.policy import POD_DISRUPTION_BUDGETS, PodDisruptionBudget
 from understudy.loop.controller import On, Right, controller, may
 from understudy.operators.common.pods import is_ready, is_terminal
+from understudy.operators.common.selected import go_text
 from understudy.operators.disruption.errors import NotCountable
 from understudy.operators.disruption.expected import expect
 from understudy.operators.disruption.selection import budgets_of, pods_of
@@ -92,7 +93,7 @@ def _sync(pdb: PodDisruptionBudget, view: View, now: datetime) -> Decision:
         yield Event(POD_DISRUPTION_BUDGETS, pdb, "CalculateExpectedPodCountFailed", message, "Warning")
         raise
     if expected.unmanaged:
-        message = UNMANAGED.format(selector=_go_text(pdb.spec.selector))
+        message = UNMANAGED.format(selector=go_text(pdb.spec.selector))
         yield Event(POD_DISRUPTION_BUDGETS, pdb, "UnmanagedPods", message, "Warning")
     evicted = disrupted(pdb, pods, now)
     yield from _tell_late(pdb, evicted)
@@ -126,19 +127,3 @@ def _close(pdb: PodDisruptionBudget, message: str, now: datetime) -> Decision:
     patch = fail_safe(pdb, message, now)
     if patch is not None:
         yield patch
-
-
-def _go_text(selector: Mapping[str, Any] | None) -> str:
-    """A LabelSelector as Go prints it."""
-    if selector is None:
-        return "nil"
-    labels = "".join(f"{key}: {value}," for key, value in sorted((selector.get("matchLabels") or {}).items()))
-    expressions = "".join(
-        f"LabelSelectorRequirement{{Key:{each['key']},Operator:{each['operator']},"
-        f"Values:[{' '.join(each.get('values') or ())}],}},"
-        for each in selector.get("matchExpressions") or ()
-    )
-    return (
-        f"&LabelSelector{{MatchLabels:map[string]string{{{labels}}},"
-        f"MatchExpressions:[]LabelSelectorRequirement{{{expressions}}},}}"
-    )

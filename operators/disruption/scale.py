@@ -5,32 +5,22 @@ getPodReplicaSet, getPodStatefulSet, getScaleController) in pkg/controller/disru
 """
 
 from collections.abc import Generator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeVar
-
-from msgspec import Struct, field
 
 from understudy.errors import NotFound
 from understudy.kinds.apps import DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS, Deployment, ReplicaSet, StatefulSet
+from understudy.kinds.autoscaling import Scale
 from understudy.kinds.core import REPLICATION_CONTROLLERS, ReplicationController
 from understudy.kinds.kind import Kind
 from understudy.kinds.meta import Obj, OwnerReference, controller_of
+from understudy.operators.common.scales import scaled_kind, served
 from understudy.operators.disruption.errors import NotCountable
 from understudy.plan.steps import Get, Step
 from understudy.state.view import View
 
 T = TypeVar("T", bound=Obj)
 Workload = ReplicationController | ReplicaSet | Deployment | StatefulSet
-
-
-class ScaleSpec(Struct, gc=False):
-    replicas: int = 0
-
-
-class Scale(Obj, gc=False):
-    """An autoscaling/v1 Scale: what the `scale` subresource of any workload answers."""
-
-    spec: ScaleSpec = field(default_factory=ScaleSpec)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,50 +66,24 @@ def _same(found: T | None, reference: OwnerReference) -> T | None:
 
 def _asked(reference: OwnerReference, namespace: str, view: View) -> Generator[Step, Any, Wanted | None]:
     """Anything else that can be scaled, a custom resource for instance: the server itself knows."""
-    kind = _known(reference, view) or (yield from _discovered(reference))
-    scales = replace(kind, type=Scale, metadata_only=False)
+    api = reference.apiVersion
+    kind = yield from scaled_kind(api, reference.kind, view)
+    if kind is None:
+        raise NotCountable(f'no matches for kind "{reference.kind}" in version "{api}"')
     why = f"how many pods {reference.kind} {reference.name} wants"
     try:
-        scale: Scale = yield Get(scales, namespace, f"{reference.name}/scale", why=why)
+        scale: Scale = yield Get(kind, namespace, f"{reference.name}/scale", why=why)
     except NotFound:
         yield from _check_scalable(kind)
         return None
     return Wanted(scale.uid, scale.spec.replicas) if scale.uid == reference.uid else None
 
 
-def _known(reference: OwnerReference, view: View) -> Kind[Any] | None:
-    """The kind it names, by the last discovery."""
-    group = _group(reference)
-    for resource in view.resources:
-        if resource.kind.kind == reference.kind and resource.kind.group == group:
-            return resource.kind
-    return None
-
-
-def _discovered(reference: OwnerReference) -> Generator[Step, Any, Kind[Any]]:
-    """The kind it names, by the server itself: it may be served since a moment ago."""
-    api = reference.apiVersion
-    for name, kind in (yield from _served(api, why=f"whether there is a {reference.kind} now")):
-        if kind == reference.kind and "/" not in name:
-            return Kind(api, name, kind, Obj)
-    raise NotCountable(f'no matches for kind "{reference.kind}" in version "{api}"')
-
-
 def _check_scalable(kind: Kind[Any]) -> Generator[Step, Any, None]:
     """Not found may mean that there is no such object, or that its kind cannot be scaled at all."""
-    served = yield from _served(kind.api, why=f"whether {kind.id} can be scaled")
-    if all(name != f"{kind.plural}/scale" for name, _ in served):
+    resources = yield from served(kind.api, why=f"whether {kind.id} can be scaled")
+    if all(name != f"{kind.plural}/scale" for name, _ in resources):
         raise NotCountable(f"{kind.id} does not implement the scale subresource")
-
-
-def _served(api: str, why: str) -> Generator[Step, Any, list[tuple[str, str]]]:
-    """Name and kind of each resource and subresource of a group and version; none if it is not served."""
-    version: Kind[Any] = Kind(api, "", "APIResourceList", Obj, namespaced=False)
-    try:
-        listed = yield Get(version, "", "", why=why, raw=True)
-    except NotFound:
-        return []
-    return [(each["name"], each["kind"]) for each in listed.get("resources") or ()]
 
 
 def _group(reference: OwnerReference) -> str:

@@ -6,12 +6,11 @@ pkg/controller/disruption/disruption.go and to GetPodPodDisruptionBudgets of cli
 
 from collections.abc import Iterator, Mapping
 
-from understudy.kinds.core import PODS, Pod
+from understudy.kinds.core import Pod
 from understudy.kinds.policy import POD_DISRUPTION_BUDGETS, PodDisruptionBudget
-from understudy.operators.common.service_pods import BY_LABEL
+from understudy.operators.common.selected import pods_matching
 from understudy.state.view import View
 from understudy.values import selector as selectors
-from understudy.values.selector import Selector
 
 
 def pods_of(pdb: PodDisruptionBudget, view: View) -> list[Pod]:
@@ -19,10 +18,7 @@ def pods_of(pdb: PodDisruptionBudget, view: View) -> list[Pod]:
 
     ValueError if the selector cannot be read.
     """
-    selector = selectors.from_spec(pdb.spec.selector)
-    if selector.nothing:
-        return []
-    return [pod for pod in _candidates(pdb.namespace, selector, view) if selector.matches(pod.metadata.labels)]
+    return pods_matching(pdb.namespace, selectors.from_spec(pdb.spec.selector), view)
 
 
 def budgets_of(pod: Pod, view: View) -> Iterator[PodDisruptionBudget]:
@@ -31,16 +27,6 @@ def budgets_of(pod: Pod, view: View) -> Iterator[PodDisruptionBudget]:
     for pdb in view.in_namespace(POD_DISRUPTION_BUDGETS, pod.namespace):
         if _may_match(pdb, labels) and _matches(pdb, labels):
             yield pdb
-
-
-def _candidates(namespace: str, selector: Selector, view: View) -> list[Pod]:
-    """The fewest Pods among which all that match are: those with one label the selector demands, if it does."""
-    demanded = [
-        view.by(PODS, BY_LABEL, f"{namespace}/{each.key}={each.values[0]}")
-        for each in selector.requirements
-        if each.operator in ("=", "==", "in") and len(each.values) == 1
-    ]
-    return min(demanded, key=len) if demanded else view.in_namespace(PODS, namespace)
 
 
 def _may_match(pdb: PodDisruptionBudget, labels: Mapping[str, str]) -> bool:

@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 from tests.unit.operators.decisions import NOW, events, make, make_pod, of, only, owned_by, run, view_of, writes
 from understudy.errors import ApiError, Conflict, NotFound
 from understudy.kinds.apps import DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS, ReplicaSet
+from understudy.kinds.autoscaling import Scale, ScaleSpec
 from understudy.kinds.core import PODS, REPLICATION_CONTROLLERS, Pod
 from understudy.kinds.kind import Kind, Resource
 from understudy.kinds.meta import Condition, Key, Obj, ObjectMeta
 from understudy.kinds.policy import POD_DISRUPTION_BUDGETS, PodDisruptionBudget
 from understudy.loop.controller import REGISTRY
 from understudy.operators import disruption
-from understudy.operators.disruption import scale, selection
+from understudy.operators.disruption import selection
 from understudy.plan.steps import Get, Patch, Requeue, Step
 from understudy.state.view import View
 from understudy.values import timestamp
@@ -208,7 +209,7 @@ def test_a_custom_resource_is_asked_for_its_scale() -> None:
             assert step.kind.path(step.namespace, step.name) == (
                 "/apis/example.com/v1/namespaces/default/widgets/w/scale"
             )
-            return scale.Scale(ObjectMeta("w", uid="uid-w"), scale.ScaleSpec(3))
+            return Scale(ObjectMeta("w", uid="uid-w"), ScaleSpec(3))
         return None
 
     steps = decide(pdb, view, answer)
@@ -257,7 +258,7 @@ def test_a_kind_that_is_served_since_a_moment_ago_is_found() -> None:
             return None
         paths.append(step.kind.path(step.namespace, step.name))
         listed = [{"name": "widgets/scale", "kind": "Widget"}, {"name": "widgets", "kind": "Widget"}]
-        return {"resources": listed} if step.raw else scale.Scale(ObjectMeta("w", uid="uid-w"), scale.ScaleSpec(3))
+        return {"resources": listed} if step.raw else Scale(ObjectMeta("w", uid="uid-w"), ScaleSpec(3))
 
     decide(pdb, view, answer)
     assert paths == ["/apis/example.com/v1", "/apis/example.com/v1/namespaces/default/widgets/w/scale"]
