@@ -76,6 +76,8 @@ def _entry(resource: Resource) -> Json:
 
 
 def _verbs(resource: Resource) -> list[str]:
+    if resource.review:
+        return ["create"]
     return [verb for verb in _VERBS if verb != "deletecollection" or resource.id != "namespaces"]
 
 

@@ -146,10 +146,18 @@ def _others() -> list[Resource]:
         Resource("discovery.k8s.io/v1", "endpointslices", "EndpointSlice", status=False),
         replace(_plain("events.k8s.io/v1", "events", "Event", put_creates=True), collected=False),
         Resource("policy/v1", "poddisruptionbudgets", "PodDisruptionBudget", unguarded=False),
+        *_storage(),
         _global("networking.k8s.io/v1", "ipaddresses", "IPAddress"),
         replace(_global("networking.k8s.io/v1", "servicecidrs", "ServiceCIDR"), status=True),
         _global("rbac.authorization.k8s.io/v1", "clusterroles", "ClusterRole"),
         _global("storage.k8s.io/v1", "volumeattributesclasses", "VolumeAttributesClass"),
+    ]
+
+
+def _storage() -> list[Resource]:
+    api = "storage.k8s.io/v1"
+    return [
+        replace(_plain(api, "storageclasses", "StorageClass"), namespaced=False),
     ]
 
 

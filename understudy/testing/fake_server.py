@@ -48,6 +48,8 @@ class Server:
     def _create(self, request: Request) -> Reply:
         if request.subresource == "binding":
             return 201, fake_write.bind(self.state, request)
+        if request.resource.review:
+            return 201, fake_write.review(request, self._admit)
         return 201, fake_write.create(self.state, request, self._admit)
 
     def _update(self, request: Request) -> Reply:

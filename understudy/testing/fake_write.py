@@ -61,6 +61,13 @@ def create(state: State, request: Request, admit: Admit) -> Json:
     return state.put(resource, _pruned(resource, obj))
 
 
+def review(request: Request, admit: Admit) -> Json:
+    """POST of a question; nobody may do anything unless a test's admission says so in the status."""
+    obj = _typed(request.resource, copied(request.document)) | {"status": {"allowed": False}}
+    admit(request, obj)
+    return obj
+
+
 def _typed(resource: Resource, obj: Json) -> Json:
     api, kind = obj.get("apiVersion") or resource.api, obj.get("kind") or resource.kind
     if (api, kind) != (resource.api, resource.kind):
@@ -192,7 +199,7 @@ def _settled(request: Request, old: Json, new: Json) -> Json:
     """`new` with everything put back that this request may not change."""
     resource = request.resource
     meta = _settled_meta(old["metadata"], new["metadata"])
-    if request.subresource == "status":
+    if request.subresource in ("status", "approval"):
         return _settled_status(resource, old, new, meta)
     new = new | {"metadata": meta}
     if resource.status:
