@@ -53,7 +53,7 @@ def replicas(alone: None, world: World) -> None:
 def holder(world: World) -> str:
     """The process id in the Lease's holderIdentity, "" if nobody holds it."""
     found = get(world.api, path("leases", "kube-system", LEASE)) or {"spec": {}}
-    return str(found["spec"].get("holderIdentity", "")).rpartition("_")[2]
+    return "".join(str(found["spec"].get("holderIdentity") or "").split("_")[-2:-1])
 
 
 def leader(world: World) -> str:

@@ -47,7 +47,7 @@ def cast(stage: Theatre) -> Iterator[Theatre]:
 def on_call(stage: Theatre) -> set[str]:
     """Which replicas' processes have an entry; what was killed leaves one behind."""
     labelled = f"{path('leases', 'kube-system')}?labelSelector=understudy.dev/candidate-for"
-    holders = {each["spec"]["holderIdentity"].rpartition("_")[2] for each in stage.world.api.get(labelled)["items"]}
+    holders = {each["spec"]["holderIdentity"].split("_")[-2] for each in stage.world.api.get(labelled)["items"]}
     return {name for name in ON_CALL if stage.world.running(name) and str(stage.world.pid(name)) in holders}
 
 

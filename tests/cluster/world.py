@@ -24,6 +24,7 @@ from understudy.cluster.kind.stage import LEASES
 from understudy.cluster.rest import Api
 from understudy.cluster.toolchain import ensure
 from understudy.loop.call import is_ours
+from understudy.loop.roster import CANDIDATE_FOR, LEADING, STATE
 
 MANAGER = "kube-controller-manager"
 SCHEDULER = "kube-scheduler"
@@ -81,8 +82,14 @@ class KindWorld:
         return str(spec.get("holderIdentity") or "")
 
     def ours_lead(self, seconds: float = TAKEOVER) -> None:
-        """Wait until ours hold both Leases."""
-        until(lambda: all(is_ours(self.holder(lease)) for lease in LEASES), seconds, self._holders)
+        """Wait until ours act: they hold both Leases, and whom they robbed can no longer write."""
+        until(lambda: all(self.holder(lease) in self._acting() for lease in LEASES), seconds, self._holders)
+
+    def _acting(self) -> set[str]:
+        """The identities of those on call that say they lead."""
+        roster = self.api.get(f"{path('leases', 'kube-system')}?labelSelector={CANDIDATE_FOR}")["items"]
+        leading = [each for each in roster if each["metadata"]["annotations"].get(STATE) == LEADING]
+        return {each["spec"]["holderIdentity"] for each in leading}
 
     def upstream_leads(self, seconds: float = TAKEOVER) -> None:
         """Wait until neither is ours and somebody holds each."""

@@ -117,7 +117,7 @@ class Lease:
         self._client.transport.fence = -math.inf
         log.info("attempting to acquire leader lease %s", self)
         while not (await self._attempt(steal) and await self._waited_out() and await self._still_wanted()):
-            await asyncio.sleep(self._retry * (1 + JITTER * self._rng.random()))
+            await asyncio.sleep(self._pause())
         self.leading = True
         self._open_fence()
         LEADER.labels(self.name).set(1)
@@ -152,6 +152,12 @@ class Lease:
         return await self._give_back(self._relayed() if relay else self._nobodys())
 
     # Taking it
+
+    def _pause(self) -> float:
+        """Seconds until the next try: a jittered pause, but no longer than until the Lease runs out."""
+        pause = self._retry * (1 + JITTER * self._rng.random())
+        left = self._seen_at + self.record.duration - self._monotonic()
+        return min(pause, left) if left > 0 else pause
 
     async def _attempt(self, steal: bool) -> bool:
         try:

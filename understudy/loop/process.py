@@ -9,10 +9,11 @@ begin.
 import asyncio
 import logging
 import os
+import secrets
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -56,6 +57,15 @@ class Component(Protocol):
     def pages(self) -> Pages: ...
 
 
+def new_identity() -> str:
+    """Who this process is, and nobody else: host, process id, and something at random.
+
+    In a container every process is number 1. One that was restarted must not take itself for the one that died: the
+    Lease may have been robbed, and its robbed holder not be waited out yet.
+    """
+    return f"{PREFIX}{socket.gethostname()}_{os.getpid()}_{secrets.token_hex(4)}"
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """What the command line says about any component. `lease` is namespace/name, or None: act without election.
@@ -76,9 +86,7 @@ class Options:
     on_call: bool = False
     choice: str = "*"
 
-    @property
-    def identity(self) -> str:
-        return f"{PREFIX}{socket.gethostname()}_{os.getpid()}"
+    identity: str = field(default_factory=new_identity, compare=False)
 
 
 Make = Callable[[Client, Callable[[], None], str], Awaitable[Component]]

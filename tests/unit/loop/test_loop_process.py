@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import os
 import random
 import signal
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.unit.loop.widgets import PARTS, calls, label, made, manager, names, s
 from understudy.api.client import Client
 from understudy.api.config import ConfigError
 from understudy.loop import process as module
+from understudy.loop.call import is_ours
 from understudy.loop.lease import Lease
 from understudy.loop.process import Options, Process, run
 from understudy.testing.fake import FakeApi, loop_clock
@@ -321,9 +323,14 @@ class TestRun:
 
 
 def test_who_one_is_can_be_told_from_everybody_else() -> None:
-    host, _, pid = Options().identity.rpartition("_")
-    assert host
-    assert pid.isdecimal()
+    host, pid, _ = Options().identity.rsplit("_", 2)
+    assert is_ours(host)
+    assert pid == str(os.getpid())
+
+
+def test_a_process_restarted_in_its_place_is_somebody_else() -> None:
+    """It knows nothing of a holder its predecessor robbed and was still waiting out."""
+    assert Options().identity != Options().identity
 
 
 async def get(port: int, path: str) -> tuple[int, str]:
