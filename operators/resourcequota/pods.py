@@ -23,18 +23,19 @@ ALIVE = "pods"
 
 
 def usage(pod: Pod, wanted: Set[str], now: datetime) -> Amounts:
-    """What it counts for; `wanted` only spares work: more than that may be told."""
-    used = {OBJECTS: ONE}
+    """What it counts for: itself, and what is `wanted` of the rest."""
     if is_over(pod, now):
+        return {OBJECTS: ONE}
+    used = {OBJECTS: ONE, ALIVE: ONE}
+    if wanted <= used.keys():
         return used
-    used[ALIVE] = ONE
-    if not wanted <= {OBJECTS, ALIVE}:
-        for name, amount in total(pod, "requests").items():
-            for charged in _requested(name):
-                put(used, charged, amount)
-        for name, amount in total(pod, "limits").items():
-            if name in COMPUTE:
-                put(used, LIMITS + name, amount)
+    for name, amount in total(pod, "requests").items():
+        for charged in _requested(name):
+            if charged in wanted:
+                used[charged] = amount
+    for name, amount in total(pod, "limits").items():
+        if name in COMPUTE and LIMITS + name in wanted:
+            used[LIMITS + name] = amount
     return used
 
 
@@ -78,7 +79,10 @@ def is_of_pods(name: str) -> bool:
 
 def _of_containers(pod: Pod, side: Side) -> Amounts:
     """Containers run together, init containers one by one before them, sidecars from their turn to the end."""
-    statuses = {status.name: status for status in (*pod.status.initContainerStatuses, *pod.status.containerStatuses)}
+    every = (*pod.status.initContainerStatuses, *pod.status.containerStatuses)
+    statuses = {status.name: status for status in every if status.resources is not None}
+    if not pod.spec.initContainers and not statuses:
+        return dict(_summed(tuple([tuple(getattr(one.resources, side).items()) for one in pod.spec.containers])))
     together: Amounts = {}
     for container in pod.spec.containers:
         add(together, _of_container(pod, container, statuses.get(container.name), side))
@@ -95,6 +99,15 @@ def _of_containers(pod: Pod, side: Side) -> Amounts:
             raise_to(starting, needed)
     raise_to(together, starting)
     return together
+
+
+@lru_cache(maxsize=4096)
+def _summed(resources: tuple[tuple[tuple[str, str], ...], ...]) -> Amounts:
+    """The sum over containers. Pods by the thousand are alike: it is computed once for all of them."""
+    total: Amounts = {}
+    for each in resources:
+        add(total, read(dict(each)))
+    return total
 
 
 def _of_container(pod: Pod, container: Container, status: ContainerStatus | None, side: Side) -> Amounts:

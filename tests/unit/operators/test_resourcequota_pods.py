@@ -15,7 +15,19 @@ from understudy.operators.resourcequota.names import counted_by
 from understudy.values import quantity, timestamp
 
 Json = dict[str, Any]
-EVERYTHING = {"cpu"}
+
+
+class Everything(frozenset[str]):
+    """All names there are."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+    def __le__(self, names: object) -> bool:
+        return False
+
+
+EVERYTHING = Everything()
 
 
 def container(
