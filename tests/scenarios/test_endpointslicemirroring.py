@@ -7,6 +7,9 @@ import pytest
 from tests.scenarios.stage import VIRTUAL_TIME, Stage, stage
 from understudy.loop.controller import REGISTRY
 from understudy.operators import endpointslicemirroring  # noqa: F401 - registers it
+from understudy.operators.common.slices import MANAGED_BY, SERVICE_NAME
+from understudy.operators.endpointslicemirroring.slices import MANAGER
+from understudy.testing.fake import FakeApi
 from understudy.testing.faults import Faults
 
 pytestmark = VIRTUAL_TIME
@@ -59,6 +62,17 @@ async def test_create_update_delete() -> None:
         assert shown(play) == [("10.2.3.4", 80)]
 
         play.api.delete("endpoints", "web")
+        await play.on(1)
+        assert shown(play) == []
+
+
+async def test_what_went_while_nobody_watched_is_taken_back() -> None:
+    api = FakeApi()
+    labels = {SERVICE_NAME: "web", MANAGED_BY: MANAGER}
+    old = {"metadata": {"name": "old", "labels": labels}, "addressType": "IPv4", "endpoints": []}
+    api.apply({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", **old})
+    api.apply(service())
+    async with stage(MIRROR, api=api) as play:
         await play.on(1)
         assert shown(play) == []
 

@@ -170,19 +170,19 @@ def _subsets(drawn: list[Any]) -> list[Json]:
 
 def test_a_thousand_of_a_subset_and_no_more() -> None:
     many = [f"10.0.{number // 250}.{number % 250}" for number in range(MAX_ENDPOINTS)]
-    made = endpoints(subset("nonsense", *many[:-1], unready=["10.9.9.8", "10.9.9.9"]), subset("x", ports=[1]))
+    unready = ["10.9.9.7", "10.9.9.8", "10.9.9.9"]
+    made = endpoints(subset(unready=unready), subset("nonsense", *many[:-1]), subset("x", ports=[1]))
     view = world(made)
     assert events(play(view)) == [
         ("Warning", "InvalidIPAddress", "Skipped 2 invalid IP addresses when mirroring to EndpointSlices"),
         (
             "Warning",
             "TooManyAddressesToMirror",
-            "A max of 1000 addresses can be mirrored to EndpointSlices per Endpoints subset. 3 addresses were skipped",
+            "A max of 1000 addresses can be mirrored to EndpointSlices per Endpoints subset. 4 addresses were skipped",
         ),
     ]
     found = shown(view)[80,]
-    assert len(found) == MAX_ENDPOINTS
-    assert found["10.9.9.8"] is False
+    assert found == {**dict.fromkeys(many[:-1], True), "10.9.9.7": False}
     assert mirror(msgspec.convert([subset(*many)], list[EndpointSubset])).surplus == 0
 
 
@@ -231,6 +231,11 @@ def test_a_second_slice_for_the_same_goes() -> None:
     twin["metadata"] |= {"name": "twin", "uid": "twin"}
     view.store(ENDPOINT_SLICES).listed(msgspec.convert(twin, EndpointSlice))
     assert [type(step) for step in writes(play(view))] == [Delete]
+
+
+def test_a_slice_on_its_way_out_shows_nothing() -> None:
+    view = world(endpoints(subset("10.0.0.1")), make(ENDPOINT_SLICES, "old", labels=OURS, deleting=True))
+    assert [type(step) for step in writes(play(view))] == [Create]
 
 
 def test_endpoints_on_their_way_out_get_no_new_slice() -> None:
