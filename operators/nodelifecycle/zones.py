@@ -11,7 +11,7 @@ no node tells yet: that is remembered beside the view, or two decisions at once 
 """
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from math import inf
 from weakref import WeakKeyDictionary
 
@@ -109,7 +109,7 @@ def wait(node: Node, view: View, now: datetime) -> float:
     if per_second <= 0:
         return inf
     interval = timedelta(seconds=1 / per_second)
-    left = _last(view, zone, now) + interval - now
+    left = _last(view, zone, now, interval) + interval - now
     if left > timedelta():
         return (left + _before(node, view) * interval).total_seconds()
     _turns.setdefault(view, {})[zone] = now
@@ -118,20 +118,20 @@ def wait(node: Node, view: View, now: datetime) -> float:
 
 def _before(node: Node, view: View) -> int:
     """How many of its zone have waited longer: they are asked first."""
-    return sum(_place(each) < _place(node) for each in view.by(NODES, WAITING, zone_of(node)))
+    waiting = view.by(NODES, WAITING, zone_of(node))
+    return next((place for place, each in enumerate(waiting) if each.name == node.name), 0)
 
 
-def _last(view: View, zone: str, now: datetime) -> datetime:
-    """When the zone's last turn was; the end of a blackout counts as one, so that all may come back first."""
+def _last(view: View, zone: str, now: datetime, interval: timedelta) -> datetime:
+    """When the zone's last turn was; the end of a blackout counts as one, so that all may come back first.
+
+    The nodes are read only if this process does not know: in an outage many ask.
+    """
+    taken = _turns.get(view, {}).get(zone)
+    if taken is not None and now - taken < interval:
+        return taken
     told = (timestamp.parse(each) for each in (*_tainted(view, zone), *_blackout_ended(view)))
-    taken = _turns.get(view, {}).get(zone, datetime.min.replace(tzinfo=UTC))
-    return max((each for each in told if taken < each <= now), default=taken)
-
-
-def _place(node: Node) -> tuple[str, str]:
-    ready = conditions.find(node.status.conditions, "Ready")
-    since = ready.lastTransitionTime if ready is not None else None
-    return since or node.metadata.creationTimestamp or "", node.name
+    return max((each for each in told if each <= now), default=now - interval)
 
 
 def _tainted(view: View, zone: str) -> Iterable[str]:
