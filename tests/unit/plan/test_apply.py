@@ -26,6 +26,7 @@ from understudy.plan.steps import (
     Get,
     List,
     Patch,
+    Remember,
     Replace,
     Requeue,
     Step,
@@ -273,6 +274,15 @@ class TestQuestions:
         await desk.do(patch(obj, {"metadata": {"labels": {"a": "b"}}}, bare))
         assert desk.shown(PODS) == {"x": obj.revision}
 
+    async def test_a_query_follows_the_path(self) -> None:
+        desk = Desk()
+        for name in "ab":
+            desk.api.apply({**pod(name), "metadata": {"name": name, "labels": {"app": name}}})
+        query = {"labelSelector": "app in (b,c)", "limit": "5"}
+        [found] = await desk.do(Get(PODS, "default", "", WHY, raw=True, query=query))
+        assert [each["metadata"]["name"] for each in found["items"]] == ["b"]
+        assert desk.calls("GET")[-1].endswith("/pods?labelSelector=app+in+%28b%2Cc%29&limit=5")
+
     async def test_a_decision_may_catch_what_its_step_met(self) -> None:
         desk = Desk()
         step = Get(PODS, "default", "a", WHY)
@@ -304,6 +314,15 @@ class TestOtherSteps:
         assert await desk.do(event, Requeue(5.0, WHY)) == [None, None]
         assert desk.recorded == [(event, "test-controller")]
         assert desk.requeued == [5.0]
+
+    async def test_what_is_remembered_is_in_the_store_at_once(self) -> None:
+        desk = Desk()
+        desk.api.apply(config_map("x"))
+        obj = desk.hold(CONFIG_MAPS, "x")
+        assert await desk.do(Remember(CONFIG_MAPS, obj, 7, WHY)) == [None]
+        assert desk.stores[CONFIG_MAPS.id].remembered(obj.key) == 7
+        unwatched = Kind("example.com/v1", "things", "Thing", Obj)
+        await desk.do(Remember(unwatched, obj, 7, WHY))
 
     async def test_every_step_is_noted_before_it_is_done(self) -> None:
         desk = Desk()
@@ -372,6 +391,15 @@ class TestRights:
         with pytest.raises(NotAllowed, match=f"test-controller may not {verb} {resource or 'pods'}: declare it"):
             await desk.do(step)
         assert [call for call in desk.api.log if call.user == "me"] == []
+
+    async def test_one_right_for_a_subresource_of_every_kind(self) -> None:
+        desk = Desk(rights=(Right(("patch",), "*", "*/status"),))
+        desk.api.apply(pod("x"))
+        obj = desk.hold(PODS, "x")
+        await desk.do(patch(obj, {"status": {"reason": "Because"}}, PODS, subresource="status"))
+        for step in (patch(obj, {}, PODS), patch(obj, {}, PODS, subresource="scale")):
+            with pytest.raises(NotAllowed):
+                await desk.do(step)
 
     async def test_a_decision_cannot_catch_it(self) -> None:
         with pytest.raises(NotAllowed):

@@ -317,3 +317,29 @@ class TestDates:
 
     def test_no_clock_no_dates(self) -> None:
         assert made(thing(X, "a", 1)).changed_at(X) is None
+
+
+class TestMemories:
+    """`remembered`: what decisions keep about an object, for as long as it is that object."""
+
+    def test_a_memory_outlives_changes(self) -> None:
+        store = made(thing(X, "a", 1))
+        store.remember(thing(X, "a", 1), 7)
+        store.seen(thing(X, "a", 2))
+        store.wrote(thing(X, "a", 3))
+        assert store.remembered(X) == 7
+        assert store.remembered(Y) is None
+
+    def test_it_ends_with_its_object(self) -> None:
+        store = made(thing(X, "a", 1), thing(Y, "b", 2))
+        for obj in (thing(X, "a", 1), thing(Y, "b", 2)):
+            store.remember(obj, 7)
+        store.gone(thing(X, "a", 3))
+        store.seen(thing(Y, "c", 4))
+        assert [store.remembered(key) for key in (X, Y)] == [None, None]
+
+    def test_of_who_is_not_there_nothing_is_kept(self) -> None:
+        store = made(thing(X, "a", 1))
+        store.remember(thing(X, "b", 2), 7)
+        store.remember(thing(Y, "c", 3), 7)
+        assert [store.remembered(key) for key in (X, Y)] == [None, None]
