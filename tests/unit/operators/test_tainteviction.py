@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.operators.decisions import NOW, events, make, make_pod, only, run, view_of, writes
+from tests.unit.operators.decisions import EARLIER, NOW, events, make, make_pod, only, run, view_of, writes
 from understudy.errors import ApiError
 from understudy.kinds.core import NODES, PODS, Node, Pod, Taint, Toleration
 from understudy.kinds.meta import Condition, Key
@@ -93,13 +93,18 @@ def test_no_patience_is_not_tolerating(seconds: int) -> None:
     only(decide(world(pod(seconds), node("a"))), Delete)
 
 
-def test_a_pod_told_before_is_only_deleted() -> None:
+@pytest.mark.parametrize(("status", "generation", "told"), [("True", 1, True), ("False", 1, False), ("True", 0, False)])
+def test_a_pod_told_before_is_only_deleted(status: str, generation: int, told: bool) -> None:
     one = pod()
     reason, message = tainteviction.CAUSE
-    one.status.conditions.append(Condition("DisruptionTarget", "True", reason=reason, message=message))
-    one.status.conditions[-1].observedGeneration = 1
-    (step,) = writes(decide(world(one, node("a"))))
-    assert isinstance(step, Delete)
+    before = Condition("DisruptionTarget", status, EARLIER, reason=reason, message=message)
+    before.observedGeneration = generation
+    one.status.conditions.append(before)
+    steps = writes(decide(world(one, node("a"))))
+    assert [type(step) for step in steps] == ([Delete] if told else [Patch, Delete])
+    if not told:
+        (condition,) = only(steps, Patch).body["status"]["conditions"]
+        assert condition["lastTransitionTime"] == (EARLIER if status == "True" else "2026-01-02T12:00:00Z")
 
 
 # Later
