@@ -104,9 +104,11 @@ def serve(api: Api, kind: Kind[Any], plural: str) -> None:
     )
 
 
-def measure(api: Api, kind: Kind[Any], name: str, **body: Any) -> None:
+def measure(api: Api, kind: Kind[Any], name: str, **body: Any) -> bool:
+    """Show a sample; True, for `until`."""
     metadata = {"name": name, "labels": body.pop("labels", {})}
     api.create(kind.path(NAMESPACE), {"apiVersion": kind.api, "kind": kind.kind, "metadata": metadata, **body})
+    return True
 
 
 def replicas(api: Api, name: str) -> int:
@@ -162,7 +164,7 @@ async def test_load_brings_pods_and_a_settled_status_is_not_written_again(led: A
     for number in range(2):
         usage = [{"name": "c", "usage": {"cpu": "100m"}}]
         shown = {"timestamp": LONG_AGO, "window": "30s", "containers": usage, "labels": {"app": "busy"}}
-        await until(lambda: measure(led, POD_METRICS, f"busy-{number}", **shown) is None)  # noqa: B023 - in its turn
+        await until(lambda: measure(led, POD_METRICS, f"busy-{number}", **shown))  # noqa: B023 - in its turn
     measure(led, queue, "one", value="2500m")
     resource = {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}}
     external = {"metric": {"name": "queue"}, "target": {"type": "AverageValue", "averageValue": "1"}}
