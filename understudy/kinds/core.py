@@ -221,11 +221,34 @@ class ServiceSpec(Struct, gc=False):
     trafficDistribution: str | None = None
     internalTrafficPolicy: str | None = None
     externalTrafficPolicy: str | None = None
+    ipFamilyPolicy: str | None = None
+    loadBalancerClass: str | None = None
+    loadBalancerIP: str = ""
     allocateLoadBalancerNodePorts: bool | None = None
+
+
+class LoadBalancerIngress(Struct, gc=False, frozen=True, omit_defaults=True):
+    """Where a load balancer is reached. `ipMode` "VIP": packets keep that destination on their way to the nodes."""
+
+    ip: str = ""
+    hostname: str = ""
+    ipMode: str | None = None
+
+
+class LoadBalancerStatus(Struct, gc=False, frozen=True):
+    ingress: tuple[LoadBalancerIngress, ...] = ()
+
+
+class ServiceStatus(Struct, gc=False, frozen=True):
+    loadBalancer: LoadBalancerStatus = field(default_factory=LoadBalancerStatus)
+
+
+_NO_SERVICE_STATUS = ServiceStatus()
 
 
 class Service(Obj, gc=False):
     spec: ServiceSpec = field(default_factory=ServiceSpec)
+    status: ServiceStatus = _NO_SERVICE_STATUS
 
 
 class ObjectReference(Struct, gc=False, frozen=True, omit_defaults=True):

@@ -306,6 +306,10 @@ def _new_volume(volume: Json, _state: State) -> None:
     volume["metadata"].setdefault("finalizers", ["kubernetes.io/pv-protection"])
 
 
+def _storage_class(storage_class: Json) -> None:
+    _set(storage_class, volumeBindingMode="Immediate", reclaimPolicy="Delete")
+
+
 def _namespace(namespace: Json) -> None:
     meta = namespace["metadata"]
     meta.setdefault("labels", {})["kubernetes.io/metadata.name"] = meta["name"]
@@ -338,6 +342,7 @@ _DEFAULTS: Mapping[str, Callable[[Json], None]] = {
     "secrets": _secret,
     "persistentvolumeclaims": _claim,
     "persistentvolumes": _volume,
+    "storageclasses.storage.k8s.io": _storage_class,
     "namespaces": _namespace,
 }
 _PREPARATIONS: Mapping[str, Callable[[Json, State], None]] = {

@@ -157,7 +157,7 @@ def _others() -> list[Resource]:
 def _storage() -> list[Resource]:
     api = "storage.k8s.io/v1"
     return [
-        replace(_plain(api, "storageclasses", "StorageClass"), namespaced=False),
+        _global(api, "storageclasses", "StorageClass"),
     ]
 
 

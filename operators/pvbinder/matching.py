@@ -1,0 +1,110 @@
+"""Which volume is the best for a claim, and what keeps a volume a user asked for from being bound.
+
+Called by `claims`. Answers to `findBestMatchForClaim` in pkg/controller/volume/persistentvolume/index.go, to
+`checkVolumeSatisfyClaim` in pv_controller.go and to `FindMatchingVolume` in component-helpers
+storage/volume/pv_helpers.go. Where a volume can be reached from is the scheduler's business, here as there.
+"""
+
+from understudy.kinds.core import PersistentVolumeClaim
+from understudy.kinds.storage import PERSISTENT_VOLUMES, PersistentVolume
+from understudy.operators.pvbinder.facts import FILESYSTEM, STORAGE, class_of, class_of_volume, is_bound_to
+from understudy.state.store import Index
+from understudy.state.view import View
+from understudy.values import quantity
+from understudy.values import selector as selectors
+
+MODES = ("ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod")
+
+
+def _claim_named(volume: PersistentVolume) -> tuple[str, ...]:
+    reference = volume.spec.claimRef
+    return (f"{reference.namespace}/{reference.name}",) if reference is not None else ()
+
+
+def is_free(volume: PersistentVolume) -> bool:
+    """Whether any claim may have it."""
+    return volume.spec.claimRef is None and volume.status.phase == "Available" and not volume.deleting
+
+
+def _free_of_class(volume: PersistentVolume) -> tuple[str, ...]:
+    return (class_of_volume(volume),) if is_free(volume) else ()
+
+
+BY_CLAIM_NAMED: Index[PersistentVolume] = Index("claim named", _claim_named)
+FREE: Index[PersistentVolume] = Index("free, by class", _free_of_class)
+
+
+def best_match(claim: PersistentVolumeClaim, view: View, *, delayed: bool) -> PersistentVolume | None:
+    """The volume with the fewest access modes that do, and of those one that names the claim, or else the smallest.
+
+    `delayed`: only one that names the claim. ValueError if the claim's selector cannot be read.
+    """
+    selector = selectors.from_spec(claim.spec.selector) if claim.spec.selector is not None else selectors.EVERYTHING
+    named = view.by(PERSISTENT_VOLUMES, BY_CLAIM_NAMED, str(claim.key))
+    free = view.by(PERSISTENT_VOLUMES, FREE, class_of(claim)) if not delayed else []
+    reserved = [each for each in named if is_bound_to(each, claim) and _fits(each, claim)]
+    others = [each for each in free if selector.matches(each.metadata.labels) and _fits(each, claim)]
+    fewest = min(map(_modes, (*reserved, *others)), default=None)
+    chosen = [each for each in reserved if _modes(each) == fewest] or [
+        each for each in others if _modes(each) == fewest
+    ]
+    return min(chosen, key=_size, default=None)
+
+
+def _fits(volume: PersistentVolume, claim: PersistentVolumeClaim) -> bool:
+    """What a volume must be to be bound to a claim, whoever asked for it."""
+    return (
+        not volume.deleting
+        and _requested(claim, exact=True) <= _capacity(volume, exact=True)
+        and _modes_do(volume, claim)
+        and same_mode(volume, claim)
+        and _same_attributes(volume, claim)
+    )
+
+
+def mismatch(volume: PersistentVolume, claim: PersistentVolumeClaim) -> str | None:
+    """Why the volume the user asked for cannot be the claim's; None if it can. Upstream's words."""
+    if volume.deleting:
+        return f'the volume is marked for deletion "{volume.name}"'
+    if _capacity(volume) < _requested(claim):
+        return "requested PV is too small"
+    if class_of_volume(volume) != class_of(claim):
+        return "storageClassName does not match"
+    if not _same_attributes(volume, claim):
+        return "volumeAttributesClassName does not match"
+    if not same_mode(volume, claim):
+        return "incompatible volumeMode"
+    return None if _modes_do(volume, claim) else "incompatible accessMode"
+
+
+def same_mode(volume: PersistentVolume, claim: PersistentVolumeClaim) -> bool:
+    """Whether both are file systems, or both are raw devices."""
+    return (volume.spec.volumeMode or FILESYSTEM) == (claim.spec.volumeMode or FILESYSTEM)
+
+
+def _same_attributes(volume: PersistentVolume, claim: PersistentVolumeClaim) -> bool:
+    return (volume.spec.volumeAttributesClassName or "") == (claim.spec.volumeAttributesClassName or "")
+
+
+def _modes_do(volume: PersistentVolume, claim: PersistentVolumeClaim) -> bool:
+    return all(mode in volume.spec.accessModes for mode in claim.spec.accessModes)
+
+
+def _requested(claim: PersistentVolumeClaim, *, exact: bool = False) -> int:
+    read = quantity.nanos if exact else quantity.value
+    return read(claim.spec.resources.requests.get(STORAGE, "0"))
+
+
+def _capacity(volume: PersistentVolume, *, exact: bool = False) -> int:
+    read = quantity.nanos if exact else quantity.value
+    return read(volume.spec.capacity.get(STORAGE, "0"))
+
+
+def _size(volume: PersistentVolume) -> tuple[int, str]:
+    return _capacity(volume, exact=True), volume.name
+
+
+def _modes(volume: PersistentVolume) -> tuple[int, tuple[str, ...]]:
+    """How many access modes it has, and which."""
+    modes = tuple(mode for mode in MODES if mode in volume.spec.accessModes)
+    return len(modes), modes
