@@ -149,47 +149,32 @@ def _moving(command: Callable[..., Any]) -> Callable[..., Any]:
 @main.command(context_settings=CONTEXT)
 @_moving
 @click.option("--run", "chosen", help='Which controllers: "*", "a,b", or "*,-c"; as chosen before if left out.')
-def takeover(
-    components: Sequence[str],
-    everything: bool,
-    kubeconfig: Path | None,
-    context: str | None,
-    timeout: float,
-    chosen: str | None,
-) -> None:
+def takeover(components: Sequence[str], everything: bool, chosen: str | None, **where: Any) -> None:
     """Let our loops lead in the place of upstream's, which stand by: `understudy takeover controllers`."""
-    _move(components, everything, kubeconfig, context, timeout, take=True, chosen=chosen)
+    from understudy.takeover import cli as takeover_cli
+    from understudy.takeover.act import Order
+
+    run = chosen.split(",") if chosen is not None else None
+    order = Order(takeover_cli.chosen(components, everything), take=True, run=run)
+
+    def work() -> int:
+        if run is not None:
+            choose(run)  # or it says which one there is not
+        return takeover_cli.move(order, **where)
+
+    _exit(work)
 
 
 @main.command(context_settings=CONTEXT)
 @_moving
-def release(
-    components: Sequence[str], everything: bool, kubeconfig: Path | None, context: str | None, timeout: float
-) -> None:
+@click.option("--now", is_flag=True, help="Even while upstream's process is being restarted and nobody would lead.")
+def release(components: Sequence[str], everything: bool, now: bool, **where: Any) -> None:
     """Give the lead back to upstream: `understudy release --all`."""
-    _move(components, everything, kubeconfig, context, timeout, take=False)
-
-
-def _move(
-    components: Sequence[str],
-    everything: bool,
-    kubeconfig: Path | None,
-    context: str | None,
-    timeout: float,
-    *,
-    take: bool,
-    chosen: str | None = None,
-) -> None:
     from understudy.takeover import cli as takeover_cli
+    from understudy.takeover.act import Order
 
-    which = takeover_cli.chosen(components, everything)
-
-    def work() -> int:
-        if chosen is not None:
-            choose(chosen.split(","))  # or it says which one there is not
-        return takeover_cli.move(which, take, chosen, timeout, kubeconfig, context)
-
-    _exit(work)
+    order = Order(takeover_cli.chosen(components, everything), take=False, now=now)
+    _exit(lambda: takeover_cli.move(order, **where))
 
 
 def _setting_options(command: Callable[..., Any]) -> Callable[..., Any]:

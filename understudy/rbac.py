@@ -37,6 +37,9 @@ ELECTION: Rules = [
 """In kube-system: to take part in the election, to be on the roster of those on call (`loop.roster`), to tell of it."""
 _ELECTED = ("scheduler", "hooks")
 """Those whose own rules do not speak of Leases."""
+_RELEASING = ("operator", "hooks")
+UPSTREAMS_PODS: Rules = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}]
+"""In kube-system: those that give the stage back look whether upstream's processes are there to take it."""
 
 
 def roles() -> dict[str, dict[str, Rules]]:
@@ -51,7 +54,10 @@ def roles() -> dict[str, dict[str, Rules]]:
         every[component] = {"cluster": [rule for rule in listed if rights.LEASES not in rule["apiGroups"]]}
         leases = [rule for rule in listed if rights.LEASES in rule["apiGroups"]]
         if component in _ELECTED or leases:
-            every[component]["election"] = leases or ELECTION
+            every[component]["election"] = [
+                *(leases or ELECTION),
+                *(UPSTREAMS_PODS if component in _RELEASING else ()),
+            ]
     return every
 
 

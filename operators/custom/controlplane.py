@@ -30,8 +30,8 @@ PREFIX = "understudy.dev"
 INTERVAL = 2.0
 """Seconds between two looks at the Leases, as often as upstream's candidates look."""
 RETRY = 1.0
-PATIENCE = 60.0
-"""Seconds a deletion waits for ours to give the Leases back: more than a robbed Lease's wait and a retry."""
+PATIENCE = stage.PATIENCE + 60.0
+"""Seconds a deletion waits for ours to give the Leases back: more than a robbed Lease's wait and a retry besides."""
 
 
 def names(chosen: Sequence[str]) -> list[str]:

@@ -20,6 +20,8 @@ Choose = Callable[[Sequence[str]], Sequence[str]]
 RESERVED = ("dns", "serviceProxy")
 """Parts of the spec for components that do not exist yet."""
 SETTLED = ("", "")
+PATIENCE = 330.0
+"""Seconds a deletion waits for upstream's process to be there: more than the kubelet's longest back-off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,11 @@ def decide(body: Mapping[str, Any], seen: Mapping[str, Seen], now: datetime, cho
     """What is to be written for the ControlPlane `body`, given the Leases as they are."""
     metadata, old = body["metadata"], body.get("status") or {}
     asked = wishes(body.get("spec") or {}, choose, leaving="deletionTimestamp" in metadata)
-    changes = {component: differing(wish, seen[component]) for component, wish in asked.items()}
+    patient = _waited(metadata, now) < PATIENCE
+    changes = {
+        component: {} if patient and held_back(wish, seen[component]) else differing(wish, seen[component])
+        for component, wish in asked.items()
+    }
     parts = {component: _part(asked[component], seen[component], choose) for component in asked}
     status = {
         "observedGeneration": metadata.get("generation", 0),
@@ -78,6 +84,17 @@ def decide(body: Mapping[str, Any], seen: Mapping[str, Seen], now: datetime, cho
         "conditions": _conditions(asked, seen, parts, old.get("conditions") or (), now),
     }
     return Plan({component: change for component, change in changes.items() if change}, status)
+
+
+def held_back(wish: Wish, seen: Seen) -> bool:
+    """Whether ours go on leading although they are called off, since upstream's process is not there to lead."""
+    return not wish.take_over and seen.leader == UNDERSTUDY and bool(seen.restarting)
+
+
+def _waited(metadata: Mapping[str, Any], now: datetime) -> float:
+    """Seconds since the object was deleted; 0 if it is not."""
+    deleted = metadata.get("deletionTimestamp")
+    return now.timestamp() - timestamp.seconds(deleted) if deleted else 0.0
 
 
 def differing(wish: Wish, seen: Seen) -> dict[str, str | None]:
@@ -132,6 +149,8 @@ def blocked(wish: Wish, seen: Seen) -> tuple[str, str]:
 
 def moving(wish: Wish, seen: Seen) -> tuple[str, str]:
     """What is under way for a component, as (reason, message); SETTLED if it is as asked for."""
+    if held_back(wish, seen):
+        return "AwaitingUpstream", f"{seen.restarting} is being restarted; ours lead until it runs"
     if not wish.take_over and seen.leader == UNDERSTUDY:
         return "Releasing", f"{seen.holder} is to give lease {seen.lease} back"
     if wish.take_over and seen.leader != UNDERSTUDY:

@@ -28,6 +28,8 @@ class Order:
     components: Sequence[str]
     take: bool
     run: Sequence[str] | None = None
+    now: bool = False
+    """Release even while upstream's process is being restarted, and nobody would lead."""
 
 
 async def carry_out(leases: Leases, order: Order, say: Say, timeout: float) -> None:
@@ -42,11 +44,11 @@ async def carry_out(leases: Leases, order: Order, say: Say, timeout: float) -> N
     if plane is not None:
         say("there is a ControlPlane: its spec is changed, and its operator does the rest")
         await leases.direct({component: _spec(order, component) for component in order.components})
-    else:
-        for component in order.components:
-            await leases.annotate(component, _annotations(order, component))
     try:
         async with asyncio.timeout(timeout):
+            if plane is None or order.now:
+                for component in order.components:
+                    await _annotate(leases, order, component, say)
             async with asyncio.TaskGroup() as group:
                 for component, seen in before.items():
                     group.create_task(_follow(leases, component, seen, order.take, say))
@@ -54,6 +56,17 @@ async def carry_out(leases: Leases, order: Order, say: Say, timeout: float) -> N
         raise NotDone(await _verdict(leases, order, timeout, directed=plane is not None)) from None
     except ExceptionGroup as several:
         raise several.exceptions[0] from None
+
+
+async def _annotate(leases: Leases, order: Order, component: str, say: Say) -> None:
+    """Ask the Lease itself; for its release only when upstream's process is there to lead."""
+    told = False
+    while not (order.take or order.now) and (seen := await leases.look(component)).restarting:
+        if not told:
+            say(f"{component}: {releasing(seen, seen)}")
+        told = True
+        await asyncio.sleep(LOOK)
+    await leases.annotate(component, _annotations(order, component))
 
 
 def _check_candidates(component: str, seen: Seen) -> None:
@@ -107,6 +120,8 @@ def taking(before: Seen, seen: Seen) -> str:
 
 def releasing(before: Seen, seen: Seen) -> str:
     """How far a release is, in a sentence."""
+    if seen.leader == UNDERSTUDY and seen.restarting:
+        return f"{seen.restarting} is being restarted; ours lead until it runs"
     if seen.leader == UNDERSTUDY:
         return f"{seen.holder} stops its loops and gives {seen.lease} back"
     if seen.leader == UPSTREAM:
@@ -122,6 +137,11 @@ async def _verdict(leases: Leases, order: Order, timeout: float, *, directed: bo
         if order.take and not (seen.acting and seen.wanted):
             asked = "" if seen.wanted or not directed else "; is its operator running (`understudy run operator`)?"
             texts.append(f"{component}: {seen.holder or 'nobody'} holds {seen.lease}{asked}")
+        elif not order.take and seen.leader == UNDERSTUDY and seen.restarting:
+            texts.append(
+                f"{component}: {seen.restarting} is being restarted, for which the kubelet takes up to five minutes; "
+                f"ours lead until it runs (--now gives {seen.lease} back at once)"
+            )
         elif not order.take and seen.leader == UNDERSTUDY:
             asked = "; is its operator running (`understudy run operator`)?" if directed and seen.wanted else ""
             texts.append(f"{component}: {seen.holder} still holds {seen.lease}{asked}")

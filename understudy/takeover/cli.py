@@ -16,6 +16,7 @@ from understudy.takeover.seen import LEASE_OF
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from understudy.takeover.act import Order
     from understudy.takeover.leases import Leases, Object
     from understudy.takeover.seen import Seen
 
@@ -23,13 +24,10 @@ T = TypeVar("T")
 NOBODY = 3
 
 
-def move(
-    components: Sequence[str], take: bool, run: str | None, timeout: float, kubeconfig: Path | None, context: str | None
-) -> int:
+def move(order: "Order", timeout: float, kubeconfig: Path | None, context: str | None) -> int:
     """Take over or release, telling what happens. Raises ConfigError, ApiError, Lost."""
-    from understudy.takeover.act import NotDone, Order, carry_out
+    from understudy.takeover.act import NotDone, carry_out
 
-    order = Order(components, take, run.split(",") if run else None)
     try:
         _with(kubeconfig, context, lambda leases: carry_out(leases, order, click.echo, timeout))
     except NotDone as error:

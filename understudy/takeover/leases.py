@@ -11,12 +11,13 @@ from typing import Any
 import msgspec
 
 from understudy.api.client import MERGE, Client
-from understudy.errors import AlreadyExists, NotFound
+from understudy.errors import AlreadyExists, Forbidden, NotFound
 from understudy.kinds.coordination import LEASES
 from understudy.loop import roster
 from understudy.takeover.seen import CLUSTER, LEASE_OF, NAMESPACE, Seen, see
 
 API = "understudy.dev/v1alpha1"
+PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
 CONTROL_PLANES = f"/apis/{API}/controlplanes"
 
 Object = dict[str, Any]
@@ -29,10 +30,10 @@ class Leases:
         self._client, self._clock = client, clock
 
     async def look(self, component: str) -> Seen:
-        """Who leads a component, and who of ours is on call for it."""
+        """Who leads a component, who of ours is on call for it, and whether upstream could lead."""
         name, now = LEASE_OF[component], self._clock()
         candidates = await roster.listed(self._client, NAMESPACE, name, now)
-        return see(name, await self._get(LEASES.path(NAMESPACE, name)), candidates, now)
+        return see(name, await self._get(LEASES.path(NAMESPACE, name)), candidates, now, await self._pods(name))
 
     async def annotate(self, component: str, annotations: Mapping[str, str | None]) -> None:
         """Write annotations, None takes one away. A Lease that is not there is made, with no holder."""
@@ -63,6 +64,15 @@ class Leases:
             await self._client.call("PATCH", where, {"status": dict(status)}, content_type=MERGE)
         except NotFound:
             return
+
+    async def _pods(self, lease: str) -> list[Object]:
+        """Upstream's pods as kubeadm labels them; none where they are not shown to us."""
+        try:
+            answer = await self._client.call("GET", f"{PODS}?labelSelector=component%3D{lease}")
+        except Forbidden:
+            return []
+        found: list[Object] = msgspec.json.decode(answer)["items"]
+        return found
 
     async def _get(self, path: str) -> Object | None:
         try:

@@ -4,7 +4,7 @@
 tools/leaderelection for what the fields of a Lease mean.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -39,6 +39,8 @@ class Seen:
     choice: str = ""
     annotations: Mapping[str, str] | None = None
     candidates: tuple[Candidate, ...] = ()
+    restarting: str = ""
+    """Upstream's pod if there is one and none runs: nobody could take the Lease from us now."""
 
     @property
     def on_call(self) -> tuple[Candidate, ...]:
@@ -56,10 +58,16 @@ class Seen:
         return self.leader == "understudy" and bool(as_asked or not holders)
 
 
-def see(name: str, lease: Mapping[str, Any] | None, candidates: Iterable[Candidate], now: datetime) -> Seen:
-    """The Lease `name`, None if there is none, as it is at `now`."""
+def see(
+    name: str,
+    lease: Mapping[str, Any] | None,
+    candidates: Iterable[Candidate],
+    now: datetime,
+    pods: Sequence[Mapping[str, Any]] = (),
+) -> Seen:
+    """The Lease `name`, None if there is none, as it is at `now`; `pods` are upstream's."""
     if lease is None:
-        return Seen(name, candidates=tuple(candidates))
+        return Seen(name, candidates=tuple(candidates), restarting=restarting(pods))
     spec = lease.get("spec") or {}
     annotations = lease["metadata"].get("annotations") or {}
     return Seen(
@@ -74,7 +82,22 @@ def see(name: str, lease: Mapping[str, Any] | None, candidates: Iterable[Candida
         choice=annotations.get(CHOICE, ""),
         annotations=annotations,
         candidates=tuple(candidates),
+        restarting=restarting(pods),
     )
+
+
+def restarting(pods: Sequence[Mapping[str, Any]]) -> str:
+    """The first of upstream's pods if no container of any runs, else "".
+
+    A process of upstream's ends when it loses its Lease, and the kubelet starts it again with a back-off that grows to
+    five minutes. Not every control plane shows its pods.
+    """
+    return str(pods[0]["metadata"]["name"]) if pods and not any(map(_runs, pods)) else ""
+
+
+def _runs(pod: Mapping[str, Any]) -> bool:
+    containers = (pod.get("status") or {}).get("containerStatuses") or ()
+    return any("running" in (each.get("state") or {}) for each in containers)
 
 
 def _leader(spec: Mapping[str, Any], now: datetime) -> Leader:

@@ -57,8 +57,16 @@ class Play:
         annotations: dict[str, str] = found["metadata"].get("annotations") or {}
         return annotations
 
-    async def order(self, take: bool, run: list[str] | None = None, timeout: float = 30) -> None:
-        await carry_out(self.leases, Order(["controllers"], take, run), self.said.append, timeout)
+    def upstream_is(self, state: str) -> None:
+        """Upstream's static pod, its container in `state`: running, waiting or terminated."""
+        pod = {"metadata": {"name": f"{KCM}-node", "namespace": "kube-system", "labels": {"component": KCM}}}
+        status = {"containerStatuses": [{"name": KCM, "state": {state: {}}}]}
+        self.api.apply({"apiVersion": "v1", "kind": "Pod", **pod, "spec": {"containers": []}, "status": status})
+
+    async def order(
+        self, take: bool, run: list[str] | None = None, timeout: float = 30, *, at_once: bool = False
+    ) -> None:
+        await carry_out(self.leases, Order(["controllers"], take, run, at_once), self.said.append, timeout)
 
 
 async def test_taking_over_is_told_step_by_step() -> None:
@@ -148,3 +156,39 @@ async def test_a_lease_nobody_ever_made_is_made_to_ask() -> None:
     found = play.api.get("leases", "kube-scheduler", "kube-system")
     assert found is not None
     assert found["metadata"]["annotations"] == {LEADER: "understudy"}
+
+
+async def test_ours_lead_on_while_upstream_is_restarted() -> None:
+    play = Play()
+    play.holds(ME, **{LEADER: "understudy"})
+    play.upstream_is("waiting")
+    task = asyncio.ensure_future(play.order(False))
+    await asyncio.sleep(5)
+    assert play.annotations == {LEADER: "understudy"}, "not asked for yet"
+    play.upstream_is("running")
+    await asyncio.sleep(2)
+    assert play.annotations == {LEADER: "upstream"}
+    play.holds("kcm_2")
+    await task
+    assert play.said[0] == f"controllers: {KCM}-node is being restarted; ours lead until it runs"
+    assert play.said[-1] == "controllers: upstream leads now (kcm_2)"
+
+
+async def test_now_gives_back_whatever_becomes_of_upstream() -> None:
+    play = Play()
+    play.holds(ME, **{LEADER: "understudy"})
+    play.upstream_is("terminated")
+    task = asyncio.ensure_future(play.order(False, at_once=True))
+    await asyncio.sleep(1)
+    assert play.annotations == {LEADER: "upstream"}
+    play.holds("kcm_2")
+    await task
+
+
+async def test_an_upstream_that_does_not_come_back_is_named() -> None:
+    play = Play()
+    play.holds(ME, **{LEADER: "understudy"})
+    play.upstream_is("waiting")
+    with pytest.raises(NotDone, match=rf"{KCM}-node is being restarted, .* \(--now gives {KCM} back at once\)"):
+        await play.order(False, timeout=10)
+    assert play.annotations == {LEADER: "understudy"}

@@ -16,7 +16,7 @@ from understudy.loop.lease import JITTER
 from understudy.loop.process import Options
 from understudy.loop.roster import STANDING_BY, Candidate
 from understudy.takeover import cli
-from understudy.takeover.act import NotDone
+from understudy.takeover.act import NotDone, Order
 from understudy.takeover.seen import LEASE_OF, Seen, see
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -26,8 +26,8 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 def moved(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     found: list[tuple[Any, ...]] = []
 
-    def move(*given: Any) -> int:
-        found.append(given)
+    def move(order: Order, **where: Any) -> int:
+        found.append((order, where))
         return 0
 
     monkeypatch.setattr(cli, "move", move)
@@ -43,9 +43,11 @@ def test_what_is_passed_on(moved: list[tuple[Any, ...]], tmp_path: Path) -> None
     config.touch()
     invoke("takeover", "controllers", "--run", "*,-deployment", "--kubeconfig", str(config), "--timeout", "5")
     invoke("release", "--all", "--context", "c")
+    invoke("release", "scheduler", "--now")
     assert moved == [
-        (["controllers"], True, "*,-deployment", 5.0, config, None),
-        (["controllers", "scheduler"], False, None, 60.0, None, "c"),
+        (Order(["controllers"], True, ["*", "-deployment"]), {"timeout": 5.0, "kubeconfig": config, "context": None}),
+        (Order(["controllers", "scheduler"], False), {"timeout": 60.0, "kubeconfig": None, "context": "c"}),
+        (Order(["scheduler"], False, now=True), {"timeout": 60.0, "kubeconfig": None, "context": None}),
     ]
 
 

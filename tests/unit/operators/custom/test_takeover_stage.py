@@ -35,8 +35,16 @@ def lease(holder: str = "kcm_1", annotations: dict[str, str] | None = None, age:
     return {"metadata": {"name": "x", "annotations": annotations or {}}, "spec": spec}
 
 
-def seen(*candidates: Candidate, **of: Any) -> dict[str, Seen]:
-    return {component: see(name, lease(**of), candidates, NOW) for component, name in LEASE_OF.items()}
+def seen(*candidates: Candidate, pods: list[dict[str, Any]] | None = None, **of: Any) -> dict[str, Seen]:
+    return {component: see(name, lease(**of), candidates, NOW, pods or ()) for component, name in LEASE_OF.items()}
+
+
+def pod(*states: str) -> dict[str, Any]:
+    """A pod of upstream's, its containers in these states."""
+    return {
+        "metadata": {"name": "kcm-node"},
+        "status": {"containerStatuses": [{"state": {each: {}}} for each in states]},
+    }
 
 
 def plan(spec: dict[str, Any], found: dict[str, Seen], status: Any = None, **metadata: Any) -> Plan:
@@ -96,6 +104,35 @@ class TestAnnotations:
         for component, change in first.annotations.items():
             after = {key: text for key, text in (there | dict(change)).items() if text}
             assert component not in plan(spec, seen(annotations=after)).annotations
+
+
+class TestUpstreamIsAway:
+    RELEASED: dict[str, Any] = {"controllers": {"takeOver": False}}  # noqa: RUF012 - it is not changed
+
+    def found(self, *pods: dict[str, Any]) -> dict[str, Seen]:
+        return seen(candidate(LEADING), pods=list(pods), holder=ME, annotations=TAKEN)
+
+    @pytest.mark.parametrize("away", [pod("waiting"), pod("terminated"), pod()])
+    def test_ours_are_not_called_off_before_it_runs(self, away: dict[str, Any]) -> None:
+        made = plan(self.RELEASED, self.found(away))
+        assert made.annotations == {}
+        assert condition(made, "Ready") == ("False", "AwaitingUpstream")
+
+    @pytest.mark.parametrize("pods", [(), (pod("running"),), (pod("waiting"), pod("running"))])
+    def test_one_that_runs_or_is_not_shown_is_given_the_stage(self, pods: tuple[dict[str, Any], ...]) -> None:
+        made = plan(self.RELEASED, self.found(*pods))
+        assert made.annotations["controllers"][LEADER] == "upstream"
+        assert condition(made, "Ready") == ("False", "Releasing")
+
+    @pytest.mark.parametrize(("seconds", "called_off"), [(0, False), (300, False), (340, True)])
+    def test_a_deletion_does_not_wait_for_ever(self, seconds: int, called_off: bool) -> None:
+        deleted = timestamp.format(NOW - timedelta(seconds=seconds))
+        made = plan(BOTH, self.found(pod("waiting")), deletionTimestamp=deleted)
+        assert bool(made.annotations) is called_off
+
+    def test_taking_over_needs_no_upstream(self) -> None:
+        found = seen(candidate(), pods=[pod("waiting")])
+        assert plan(BOTH, found).annotations["controllers"][LEADER] == "understudy"
 
 
 class TestStatus:
