@@ -88,7 +88,7 @@ def is_blackout(view: View) -> bool:
 
 def _setting(setting: tuple[str, str], view: View) -> float:
     name, default = setting
-    return float(view.settings.get(name, default))
+    return float(view.settings.get(name) or default)
 
 
 def _count(view: View, value: str) -> int:
