@@ -18,6 +18,7 @@ from understudy.obs.ask import page
 
 SHORT = {"deploy": "deployment", "rs": "replicaset", "rc": "replicationcontroller", "po": "pod", "no": "node"}
 SHORT |= {"svc": "service", "ns": "namespace", "sa": "serviceaccount"}
+READS = frozenset({"get", "list", "watch"})
 CLUSTER_SCOPED = {"node", "nodes", "namespace", "namespaces"}
 
 
@@ -56,7 +57,7 @@ def _table(every: Sequence[Controller], wide: bool) -> Table:
 def _details(controller: Controller) -> tuple[str, str, str]:
     about = "every object" if controller.tracker else controller.kind.id
     wakers = dict.fromkeys(on.kind.id for on in controller.watches)
-    writes = dict.fromkeys(right.resource for right in controller.rights if right.verbs != ("get",))
+    writes = dict.fromkeys(right.resource for right in controller.rights if not READS.issuperset(right.verbs))
     return about, ", ".join(wakers) or "-", ", ".join(writes) or "-"
 
 

@@ -11,12 +11,14 @@ AUDIT_FOLDER = "/var/log/kubernetes"
 AUDIT_POLICY = "/etc/kubernetes/audit.yaml"
 
 
-def render(base: str, *, self_made: bool, relieved: bool, audit_policy: str | None = None) -> str:
+def render(
+    base: str, *, self_made: bool, relieved: bool, audit_policy: str | None = None, longest_back_off: str | None = None
+) -> str:
     """The configuration as YAML.
 
     `self_made`: the node image is ours, which carries no CoreDNS and none of the tools kubeadm's preflight asks for.
     `relieved`: the machine withholds CAP_SYS_RESOURCE. `audit_policy`: a file on this machine, if the API server
-    shall keep an audit log.
+    shall keep an audit log. `longest_back_off` ("10s"): how long the kubelet may let a container that ended wait.
     """
     config: dict[str, Any] = yaml.safe_load(base)
     patches = config.setdefault("kubeadmConfigPatches", [])
@@ -27,6 +29,9 @@ def render(base: str, *, self_made: bool, relieved: bool, audit_policy: str | No
     if relieved:
         # Without the capability a kubelet may not lower its own oom_score_adj and would end.
         patches.append(_kubelet({"featureGates": {"KubeletInUserNamespace": True}}))
+    if longest_back_off is not None:
+        gate = {"featureGates": {"KubeletCrashLoopBackOffMax": True}}
+        patches.append(_kubelet(gate | {"crashLoopBackOff": {"maxContainerRestartPeriod": longest_back_off}}))
     if audit_policy is not None:
         _audit(config, audit_policy)
     return yaml.safe_dump(config, sort_keys=False)

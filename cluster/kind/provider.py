@@ -61,10 +61,17 @@ class KindCluster:
         found = docker.run("ps", "--all", "--filter", f"label={LABEL}={self.name}", "--format", "{{.Names}}").split()
         return sorted(found)
 
-    def up(self, config: Path, *, image: str = "auto", audit_policy: Path | None = None) -> None:
+    def up(
+        self,
+        config: Path,
+        *,
+        image: str = "auto",
+        audit_policy: Path | None = None,
+        longest_back_off: str | None = None,
+    ) -> None:
         """Make the cluster as `config` (kind-config.yaml) says, with no pod network yet. One that exists stays.
 
-        `image` as `nodeimage.find_or_make` takes it.
+        `image` as `nodeimage.find_or_make` takes it; the others as `config.render` does.
         """
         if self.exists():
             self.say(f"cluster {self.name} exists")
@@ -76,6 +83,7 @@ class KindCluster:
             self_made=is_self_made(tag),
             relieved=not has_sys_resource(),
             audit_policy=str(audit_policy) if audit_policy else None,
+            longest_back_off=longest_back_off,
         )
         write_private(self.home / "kind-config.yaml", rendered.encode())
         self.say(f"starting cluster {self.name} on {tag}")

@@ -25,12 +25,13 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What `understudy up --provider kind` was asked for. `image` is that of the nodes."""
+    """What `understudy up --provider kind` was asked for. `image` is that of the nodes; the rest is the tests'."""
 
     name: str = DEFAULT_NAME
     image: str = "auto"
     loops: bool = True
     audit_policy: Path | None = None
+    longest_back_off: str | None = None
 
 
 def up(wish: Wish, say: Say) -> KindCluster:
@@ -39,7 +40,7 @@ def up(wish: Wish, say: Say) -> KindCluster:
     if not config.exists():
         raise ClusterError(f"{config} is not there: kind clusters are made from a checkout of the project")
     cluster = KindCluster(wish.name, say)
-    cluster.up(config, image=wish.image, audit_policy=wish.audit_policy)
+    cluster.up(config, image=wish.image, audit_policy=wish.audit_policy, longest_back_off=wish.longest_back_off)
     if wish.loops:
         install(cluster, say)
         await_nodes(cluster, say)

@@ -32,7 +32,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def provided(request: pytest.FixtureRequest) -> Iterator[KindCluster]:
     """The cluster, led by our loops."""
     name = request.config.getoption("cluster_name")
-    wish = stage.Wish(name, audit_policy=AUDIT_POLICY)
+    # Each takeover ends upstream's process; the kubelet would soon let it wait for five minutes.
+    wish = stage.Wish(name, audit_policy=AUDIT_POLICY, longest_back_off="10s")
     fresh = not KindCluster(name).exists()
     yield stage.up(wish, say=lambda text: print(f"  {text}"))
     if fresh and not request.config.getoption("keep_cluster"):

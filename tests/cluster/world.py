@@ -4,12 +4,12 @@ The fixtures of conftest make one for the session. Everything blocks and every w
 """
 
 import base64
+import secrets
 import ssl
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
-from itertools import count
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -49,7 +49,6 @@ class KindWorld:
     port: int
     tls: ssl.SSLContext
     connection: Api
-    numbers: "count[int]" = field(default_factory=count)
     used: float = 0.0
 
     @property
@@ -74,7 +73,7 @@ class KindWorld:
 
     def place(self) -> Place:
         """A new namespace in which pods can be created."""
-        return settle(self, f"test-{next(self.numbers)}")
+        return settle(self, f"test-{secrets.token_hex(4)}")
 
     def holder(self, lease: str) -> str:
         """Who holds one of upstream's Leases."""

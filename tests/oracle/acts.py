@@ -18,6 +18,7 @@ APIS: Mapping[str, tuple[str, str]] = {
     "Job": ("/apis/batch/v1", "jobs"),
     "CronJob": ("/apis/batch/v1", "cronjobs"),
     "PodDisruptionBudget": ("/apis/policy/v1", "poddisruptionbudgets"),
+    "ResourceQuota": ("/api/v1", "resourcequotas"),
     "PersistentVolumeClaim": ("/api/v1", "persistentvolumeclaims"),
     "Pod": ("/api/v1", "pods"),
     "EndpointSlice": ("/apis/discovery.k8s.io/v1", "endpointslices"),

@@ -30,6 +30,7 @@ OURS_TOO = (
     "replication-controller",
     "endpoint-controller",
     "endpoint-slice-controller",
+    "endpoint-slice-mirroring-controller",
     "endpoints-controller",
     "endpointslice-controller",
     "garbage-collector-controller",

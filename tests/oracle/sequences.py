@@ -10,6 +10,7 @@ from tests.oracle.sequences_cronjob import CRON_JOBS
 from tests.oracle.sequences_daemonset import DAEMON_SETS
 from tests.oracle.sequences_disruption import DISRUPTION
 from tests.oracle.sequences_job import JOBS
+from tests.oracle.sequences_quota import QUOTAS
 from tests.oracle.sequences_statefulset import STATEFUL_SETS
 from understudy.cluster.flags import HEARTBEAT_LABEL
 
@@ -400,6 +401,7 @@ ALL = (
     *JOBS,
     *CRON_JOBS,
     *DISRUPTION,
+    *QUOTAS,
 )
 """The one that waits longest first."""
 NAMES = tuple(each.name for each in ALL)

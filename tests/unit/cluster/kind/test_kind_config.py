@@ -51,6 +51,12 @@ def test_a_machine_without_the_capability_needs_a_gate(self_made: bool) -> None:
     assert patch(config, "KubeletConfiguration")["featureGates"] == {"KubeletInUserNamespace": True}
 
 
+def test_the_kubelets_back_off_can_be_kept_short() -> None:
+    kubelet = patch(rendered(longest_back_off="10s"), "KubeletConfiguration")
+    assert kubelet["featureGates"] == {"KubeletCrashLoopBackOffMax": True}
+    assert kubelet["crashLoopBackOff"] == {"maxContainerRestartPeriod": "10s"}
+
+
 def test_an_audit_log_is_kept_on_the_control_plane_only() -> None:
     config = rendered(audit_policy="/tmp/policy.yaml")
     assert [node.get("extraMounts") for node in config["nodes"]] == [
