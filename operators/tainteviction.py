@@ -50,10 +50,12 @@ def _retainted(new: Node | None, old: Node | None) -> bool:
 
 
 def _moved(new: Pod | None, old: Pod | None) -> bool:
-    """Whether a Pod came or went, or is elsewhere, or tolerates something else."""
-    if new is None or old is None:
+    """Whether a Pod is on a node now, or tolerates something else there, or is gone."""
+    if new is None:
         return True
-    return new.spec.nodeName != old.spec.nodeName or new.spec.tolerations != old.spec.tolerations
+    if old is None or new.spec.nodeName != old.spec.nodeName:
+        return bool(new.spec.nodeName)
+    return new.spec.tolerations != old.spec.tolerations
 
 
 def _pods_on(node: Node, view: View) -> Iterable[Key]:

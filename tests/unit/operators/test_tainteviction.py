@@ -237,3 +237,4 @@ def test_what_wakes_it() -> None:
     assert CONTROLLER.when(pod(5), pod(6))
     assert CONTROLLER.when(pod(), make_pod())
     assert not CONTROLLER.when(pod(ready=True), pod())
+    assert not CONTROLLER.when(make_pod(), None)
