@@ -3,11 +3,11 @@
 Called by every file of the folder. Answers to k8s.io/component-helpers storage/volume/{helpers,pv_helpers}.go.
 """
 
-from understudy.kinds.core import PODS, PersistentVolumeClaim, Pod
+from understudy.kinds.core import PODS, PersistentVolumeClaim
 from understudy.kinds.meta import Key, Obj
 from understudy.kinds.storage import STORAGE_CLASSES, PersistentVolume, StorageClass
+from understudy.operators.common.claims import BY_CLAIM
 from understudy.operators.common.pods import is_terminal
-from understudy.state.store import Index
 from understudy.state.view import View
 
 BIND_COMPLETED = "pv.kubernetes.io/bind-completed"
@@ -21,19 +21,6 @@ BETA_CLASS = "volume.beta.kubernetes.io/storage-class"
 DEFAULT_CLASS = ("storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class")
 FILESYSTEM = "Filesystem"
 STORAGE = "storage"
-
-
-def _claims_used(pod: Pod) -> list[str]:
-    """The claims a Pod mounts, as "namespace/name"; those that are made for it are named after it."""
-    names = [
-        volume.persistentVolumeClaim.claimName if volume.persistentVolumeClaim else f"{pod.name}-{volume.name}"
-        for volume in pod.spec.volumes
-        if volume.persistentVolumeClaim or volume.ephemeral
-    ]
-    return [f"{pod.namespace}/{name}" for name in names]
-
-
-BY_CLAIM: Index[Pod] = Index("claim used", _claims_used)
 
 
 def class_of(claim: PersistentVolumeClaim) -> str:

@@ -1,8 +1,7 @@
 """Volumes of storage that was once built in and is now a CSI driver's: who they belong to, and who guards their end.
 
 Called at the start of every decision. Answers to `updateMigrationAnnotations` and `modifyDeletionFinalizers` in
-pkg/controller/volume/persistentvolume/pv_controller_base.go, to pkg/volume/csimigration/plugin_manager.go and to the
-names in k8s.io/csi-translation-lib.
+pkg/controller/volume/persistentvolume/pv_controller_base.go and to pkg/volume/csimigration/plugin_manager.go.
 """
 
 from collections.abc import Mapping
@@ -10,23 +9,13 @@ from typing import Any
 
 from understudy.kinds.core import PERSISTENT_VOLUME_CLAIMS, PersistentVolumeClaim
 from understudy.kinds.storage import PERSISTENT_VOLUMES, PersistentVolume
+from understudy.operators.common.csi import DRIVERS, IN_TREE
 from understudy.operators.pvbinder.facts import BETA_PROVISIONER, MIGRATED_TO, PROVISIONED_BY, PROVISIONER
 from understudy.operators.pvbinder.writing import Claims, Volumes
 from understudy.plan.steps import Patch
 
-IN_TREE = "kubernetes.io/"
 IN_TREE_FINALIZER = "kubernetes.io/pv-controller"
 EXTERNAL_FINALIZER = "external-provisioner.volume.kubernetes.io/finalizer"
-DRIVERS: Mapping[str, str] = {
-    "kubernetes.io/aws-ebs": "ebs.csi.aws.com",
-    "kubernetes.io/azure-disk": "disk.csi.azure.com",
-    "kubernetes.io/azure-file": "file.csi.azure.com",
-    "kubernetes.io/cinder": "cinder.csi.openstack.org",
-    "kubernetes.io/gce-pd": "pd.csi.storage.gke.io",
-    "kubernetes.io/portworx-volume": "pxd.portworx.com",
-    "kubernetes.io/vsphere-volume": "csi.vsphere.vmware.com",
-}
-"""What was built in, and the driver that has taken it over."""
 
 
 def migrated_to(provisioner: str | None, annotations: Mapping[str, str]) -> dict[str, str | None]:

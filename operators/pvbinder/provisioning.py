@@ -11,8 +11,9 @@ from typing import Any, Literal
 from understudy.errors import ApiError
 from understudy.kinds.core import PERSISTENT_VOLUME_CLAIMS, PersistentVolumeClaim
 from understudy.kinds.storage import STORAGE_CLASSES
+from understudy.operators.common.csi import DRIVERS, IN_TREE
 from understudy.operators.pvbinder.facts import BETA_PROVISIONER, PROVISIONER, class_of
-from understudy.operators.pvbinder.migration import DRIVERS, IN_TREE, migrated_to
+from understudy.operators.pvbinder.migration import migrated_to
 from understudy.operators.pvbinder.writing import Claims
 from understudy.plan.steps import Event, Patch, Step
 from understudy.state.view import View

@@ -10,8 +10,9 @@ from collections.abc import Generator
 from typing import Any
 
 from understudy.kinds.storage import PERSISTENT_VOLUMES, PersistentVolume
+from understudy.operators.common.csi import IN_TREE
 from understudy.operators.pvbinder.facts import MIGRATED_TO, PROVISIONED_BY
-from understudy.operators.pvbinder.migration import IN_TREE, IN_TREE_FINALIZER
+from understudy.operators.pvbinder.migration import IN_TREE_FINALIZER
 from understudy.operators.pvbinder.writing import fail_volume
 from understudy.plan.steps import Delete, Patch, Step
 

@@ -12,6 +12,8 @@ from understudy.kinds.core import ObjectReference
 from understudy.kinds.kind import Kind
 from understudy.kinds.meta import Obj
 
+Source = dict[str, Any] | None
+
 
 class CSIVolumeSource(Struct, gc=False, frozen=True):
     driver: str = ""
@@ -23,7 +25,10 @@ class HostPathSource(Struct, gc=False, frozen=True):
 
 
 class PersistentVolumeSpec(Struct, gc=False):
-    """A volume of a source that is not named here is mounted and unmounted by kubelets alone."""
+    """A volume of a source that is not named here is mounted and unmounted by kubelets alone.
+
+    The last seven were built in once, and are CSI drivers' by now.
+    """
 
     capacity: dict[str, str] = {}
     accessModes: tuple[str, ...] = ()
@@ -34,7 +39,14 @@ class PersistentVolumeSpec(Struct, gc=False):
     persistentVolumeReclaimPolicy: str = ""
     csi: CSIVolumeSource | None = None
     hostPath: HostPathSource | None = None
-    nfs: dict[str, Any] | None = None
+    nfs: Source = None
+    awsElasticBlockStore: Source = None
+    azureDisk: Source = None
+    azureFile: Source = None
+    cinder: Source = None
+    gcePersistentDisk: Source = None
+    portworxVolume: Source = None
+    vsphereVolume: Source = None
 
 
 class PersistentVolumeStatus(Struct, gc=False):
