@@ -5,17 +5,29 @@ watch shows the pod bound or gone, or its binding is known to have failed: never
 is given away twice. Answers to pkg/scheduler/backend/cache/cache.go.
 """
 
+from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from understudy.scheduler.columns import Columns
+from understudy.scheduler.kinds import Pod
 from understudy.scheduler.shape import Usage
+from understudy.scheduler.terms import Badge
 
 
-@dataclass(slots=True)
-class _Held:
-    node: str
+@dataclass(slots=True, eq=False)
+class Tenant:
+    """A pod on a node: the object as last seen, what it takes there, what it is to others."""
+
+    pod: Pod
     usage: Usage
+    badge: Badge
+    node: str
     assumed: bool
+
+    @property
+    def priority(self) -> int:
+        return self.pod.spec.priority
 
 
 class Cache:
@@ -23,28 +35,33 @@ class Cache:
 
     def __init__(self, columns: Columns) -> None:
         self._columns = columns
-        self._held: dict[str, _Held] = {}
+        self._held: dict[str, Tenant] = {}
+        self._on: dict[str, dict[str, Tenant]] = {}
         self.assumed = 0
         """How many pods are assumed and not yet seen bound."""
+        self.priorities: Counter[int] = Counter()
+        """How many pods there are of each priority."""
 
     def __len__(self) -> int:
         return len(self._held)
+
+    def get(self, uid: str) -> Tenant | None:
+        """The pod, if it is counted on a node."""
+        return self._held.get(uid)
 
     def node_of(self, uid: str) -> str | None:
         """The node the pod is counted on."""
         held = self._held.get(uid)
         return None if held is None else held.node
 
-    def usage_of(self, uid: str) -> Usage | None:
-        """What the pod is counted with."""
-        held = self._held.get(uid)
-        return None if held is None else held.usage
+    def on(self, node: str) -> Collection[Tenant]:
+        """The pods counted on that node."""
+        return self._on.get(node, {}).values()
 
-    def assume(self, uid: str, usage: Usage, node: str) -> None:
+    def assume(self, pod: Pod, usage: Usage, badge: Badge, node: str) -> None:
         """It is decided that the pod goes to that node; it must not be counted yet."""
-        assert uid not in self._held, "a pod is decided once"
-        self._held[uid] = _Held(node, usage, assumed=True)
-        self._columns.add(usage, node)
+        assert pod.uid not in self._held, "a pod is decided once"
+        self._enter(Tenant(pod, usage, badge, node, assumed=True))
         self.assumed += 1
 
     def forget(self, uid: str) -> int | None:
@@ -52,26 +69,49 @@ class Cache:
         held = self._held.get(uid)
         return self.drop(uid) if held is not None and held.assumed else None
 
-    def place(self, uid: str, usage: Usage, node: str) -> int | None:
+    def place(self, pod: Pod, usage: Usage, badge: Badge, node: str) -> int | None:
         """The watch shows the pod on that node: confirm it, count it, or count it anew if it moved or was resized."""
-        held = self._held.get(uid)
+        held = self._held.get(pod.uid)
         if held is None:
-            self._held[uid] = _Held(node, usage, assumed=False)
-            self._columns.add(usage, node)
+            self._enter(Tenant(pod, usage, badge, node, assumed=False))
             return None
         self.assumed -= held.assumed
         held.assumed = False
+        held.pod = pod
         if (held.node, held.usage) == (node, usage):
+            self._rename(held, badge)
             return None
-        self._columns.add(usage, node)
-        row = self._columns.remove(held.usage, held.node)
-        held.node, held.usage = node, usage
+        row = self._leave(held)
+        held.node, held.usage, held.badge = node, usage, badge
+        self._enter(held)
         return row
 
     def drop(self, uid: str) -> int | None:
         """The pod is gone or has finished."""
-        held = self._held.pop(uid, None)
+        held = self._held.get(uid)
         if held is None:
             return None
         self.assumed -= held.assumed
-        return self._columns.remove(held.usage, held.node)
+        return self._leave(held)
+
+    def _rename(self, held: Tenant, badge: Badge) -> None:
+        if held.badge != badge:
+            self._columns.rename(held.badge, badge, held.node)
+            held.badge = badge
+
+    def _enter(self, tenant: Tenant) -> None:
+        self._held[tenant.pod.uid] = tenant
+        self._on.setdefault(tenant.node, {})[tenant.pod.uid] = tenant
+        self.priorities[tenant.priority] += 1
+        self._columns.add(tenant.usage, tenant.node, tenant.badge)
+
+    def _leave(self, tenant: Tenant) -> int:
+        del self._held[tenant.pod.uid]
+        there = self._on[tenant.node]
+        del there[tenant.pod.uid]
+        if not there:
+            del self._on[tenant.node]
+        self.priorities[tenant.priority] -= 1
+        if not self.priorities[tenant.priority]:
+            del self.priorities[tenant.priority]
+        return self._columns.remove(tenant.usage, tenant.node, tenant.badge)

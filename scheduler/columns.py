@@ -4,16 +4,20 @@
 a decision costs what has changed and not what there is. Answers to upstream's cache.NodeInfo and Snapshot.
 """
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from understudy.scheduler.crowd import Crowd
+from understudy.scheduler.images import Image, Images
 from understudy.scheduler.kinds import Node, Taint
 from understudy.scheduler.resources import CPU, EPHEMERAL, MEMORY, PODS, allocatable
 from understudy.scheduler.shape import HostPort, Usage
+from understudy.scheduler.terms import Badge
+from understudy.scheduler.topology import Domains, Topology
 
 Mask = NDArray[np.bool_]
 Numbers = NDArray[np.int64]
@@ -21,6 +25,8 @@ Rows = slice | NDArray[np.intp]
 
 CPU_COLUMN, MEMORY_COLUMN, EPHEMERAL_COLUMN, PODS_COLUMN = range(4)
 _SPARE_COLUMNS = 4
+_QUESTIONS = 256
+"""Questions about nodes whose answers are kept."""
 
 
 class Changes:
@@ -49,13 +55,18 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class NodeView:
-    """One node in plain Python: what the plain forms of the plugins read. `requested` counts pods as "pods"."""
+    """One node in plain Python: what the plain forms of the plugins read. `requested` counts pods as "pods".
+
+    `images` are those of all nodes, of which there are `count`.
+    """
 
     node: Node
     allocatable: Mapping[str, int]
     requested: Mapping[str, int]
     scored: tuple[int, int]
     ports: Collection[HostPort]
+    images: Mapping[str, Image]
+    count: int
 
 
 class Columns:
@@ -72,6 +83,10 @@ class Columns:
         self.row_of: dict[str, int] = {}
         self.node_changes = Changes()
         self.usage_changes = Changes()
+        self.crowd = Crowd(capacity)
+        self.images = Images()
+        self._topology = Topology(capacity)
+        self._answers: OrderedDict[Hashable, tuple[int, Mask]] = OrderedDict()
         self.taint_sets: list[tuple[Taint, ...]] = [()]
         self._taint_ids: dict[tuple[Taint, ...], int] = {(): 0}
         self._columns = {CPU: CPU_COLUMN, MEMORY: MEMORY_COLUMN, EPHEMERAL: EPHEMERAL_COLUMN, PODS: PODS_COLUMN}
@@ -116,6 +131,24 @@ class Columns:
             found.update(row for row, there in taken.items() if any(port.conflicts(other) for other in there))
         return found
 
+    def domains(self, key: str) -> Domains:
+        """The domain of each row in use, by a topology key."""
+        return self._topology.of(key, self.nodes)[: self.size]
+
+    def judged(self, question: Hashable, judge: Callable[[Node], bool]) -> Mask:
+        """What `judge` says of the node of each row in use; asked again only about nodes that have changed."""
+        seen, answers = self._answers.pop(question, (-1, np.zeros(0, np.bool_)))
+        changed = self.node_changes.since(seen) if seen >= 0 and len(answers) == self.capacity else None
+        if changed is None:
+            answers, changed = np.zeros(self.capacity, np.bool_), list(range(self.size))
+        for row in changed:
+            node = self.nodes[row]
+            answers[row] = node is not None and judge(node)
+        self._answers[question] = (self.node_changes.end, answers)
+        if len(self._answers) > _QUESTIONS:
+            self._answers.popitem(last=False)
+        return answers[: self.size]
+
     def view(self, row: int) -> NodeView:
         """A node that exists, in plain Python."""
         node = self.nodes[row]
@@ -125,7 +158,7 @@ class Columns:
         offered = dict(zip(self._columns, self.allocatable[:, row].tolist(), strict=False))
         cpu, memory = self.scored[:, row].tolist()
         ports = [port for taken in self._ports.values() for port in taken.get(row, ())] if self._ports else []
-        return NodeView(node, offered, used, (cpu, memory), ports)
+        return NodeView(node, offered, used, (cpu, memory), ports, self.images.known, self.count)
 
     # Nodes
 
@@ -138,6 +171,8 @@ class Columns:
             return None
         self.count += not self.real[row]
         self.real[row] = True
+        self._topology.set(row, node)
+        self.images.set(row, node)
         self.unschedulable[row] = node.spec.unschedulable
         self.taint_id[row] = self._taints(node.spec.taints)
         offered = allocatable(node.status.allocatable)
@@ -156,28 +191,42 @@ class Columns:
         self.count -= 1
         self.real[row] = False
         self.nodes[row] = None
+        self._topology.set(row, None)
+        self.images.set(row, None)
+        self.crowd.stirs += 1  # counts of a domain that is no more have changed
         self.allocatable[:, row] = 0
         self.node_changes.mark(row)
         self._release(row)
 
     # Pods
 
-    def add(self, usage: Usage, name: str) -> None:
+    def add(self, usage: Usage, name: str, badge: Badge | None = None) -> None:
         """A pod is, or is assumed to be, on the node of that name, known or not."""
         row = self._row(name)
         self._count(usage, row, 1)
+        if badge is not None:
+            self.crowd.add(badge, row)
         for port in usage.ports:
             taken = self._ports.setdefault((port.protocol, port.port), {})
             taken.setdefault(row, Counter())[port] += 1
 
-    def remove(self, usage: Usage, name: str) -> int:
+    def remove(self, usage: Usage, name: str, badge: Badge | None = None) -> int:
         """A pod that was added is no longer there; its row."""
         row = self.row_of[name]
         self._count(usage, row, -1)
+        if badge is not None:
+            self.crowd.remove(badge, row)
         for port in usage.ports:
             self._free_port(port, row)
         self._release(row)
         return row
+
+    def rename(self, old: Badge, new: Badge, name: str) -> None:
+        """A pod that was added with one badge has another now."""
+        row = self.row_of[name]
+        self.crowd.remove(old, row)
+        self.crowd.add(new, row)
+        self.usage_changes.mark(row)
 
     # Inside
 
@@ -224,6 +273,8 @@ class Columns:
 
     def _grow(self) -> None:
         more = self.capacity
+        self.crowd.grow(2 * more)
+        self._topology.grow(2 * more)
         self.real = np.pad(self.real, (0, more))
         self.unschedulable = np.pad(self.unschedulable, (0, more))
         self.taint_id = np.pad(self.taint_id, (0, more))
@@ -264,4 +315,5 @@ def _same(old: Node, new: Node) -> bool:
         old.metadata.labels == new.metadata.labels
         and old.spec == new.spec
         and old.status.allocatable == new.status.allocatable
+        and old.status.images == new.status.images
     )

@@ -1,4 +1,4 @@
-"""The scheduler as a component of a process: two watches, the loop, its writers in the background, debug pages.
+"""The scheduler as a component of a process: its watches, the loop, its writers in the background, debug pages.
 
 `understudy run scheduler` makes one through `make_scheduler`; the tests make theirs over the in-memory API server.
 Settings: `scheduler-name`, the names it answers to, separated by commas. Answers to cmd/kube-scheduler/app/server.go.
@@ -19,7 +19,17 @@ from understudy.loop.process import Component, Pages
 from understudy.obs.metrics import STORE_OBJECTS, WATCH_AGE
 from understudy.scheduler.events import Recorder
 from understudy.scheduler.explain import best, record
-from understudy.scheduler.kinds import NODES, PODS, Node, Pod
+from understudy.scheduler.kinds import (
+    NAMESPACES,
+    NODES,
+    PODS,
+    REPLICA_SETS,
+    REPLICATION_CONTROLLERS,
+    SERVICES,
+    STATEFUL_SETS,
+    Node,
+    Pod,
+)
 from understudy.scheduler.loop import Loop
 from understudy.scheduler.metrics import PENDING
 from understudy.scheduler.queue import Place
@@ -62,8 +72,19 @@ class Scheduler:
         self.nodes: Store[Node] = Store(NODES)
         self.pods.hooks.append(self.loop.saw_pod)
         self.nodes.hooks.append(self.loop.saw_node)
-        self._watches: list[Watch[Any]] = [Watch(client, self.nodes, rng=rng), Watch(client, self.pods, rng=rng)]
+        every = [*self._surroundings(), self.nodes, self.pods]
+        self._watches: list[Watch[Any]] = [Watch(client, store, rng=rng) for store in every]
         self._tasks: list[asyncio.Task[None]] = []
+
+    def _surroundings(self) -> list[Store[Any]]:
+        """What else a place may depend on; by-and-by, for nobody waits for it."""
+        namespaces, services = Store(NAMESPACES), Store(SERVICES)
+        namespaces.hooks.append(self.loop.saw_namespace)
+        services.hooks.append(self.loop.surroundings.saw_service)
+        owners: list[Store[Any]] = [Store(kind) for kind in (REPLICATION_CONTROLLERS, REPLICA_SETS, STATEFUL_SETS)]
+        for store in owners:
+            store.hooks.append(partial(self.loop.surroundings.saw_owner, store.kind.id))
+        return [namespaces, services, *owners]
 
     @property
     def unsynced(self) -> list[str]:
@@ -136,7 +157,7 @@ class Scheduler:
         return {
             "stores": {
                 store.kind.id: {"objects": len(store), "rv": store.rv, **store.counts}
-                for store in (self.pods, self.nodes)
+                for store in (watch.store for watch in self._watches)
             },
             "silence": {watch.kind.id: round(watch.silence(), 1) for watch in self._watches},
             "queues": {place.value: loop.queue.count(place) for place in Place},

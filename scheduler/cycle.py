@@ -62,6 +62,11 @@ class Cycle:
         """Whether a pod of this shape could go to one of these rows now."""
         if shape.conflict:
             return False
+        if shape.social is not None and shape.names is None:
+            # A pod that came or went may matter to nodes far from its own: all of them are asked.
+            standing = self._remembered(shape).standing
+            standing.update()
+            return bool(standing.total[: self._columns.size].max(initial=INFEASIBLE) != INFEASIBLE)
         if shape.names is not None:
             names = self._columns.names
             rows = [row for row in rows if names[row] in shape.names]

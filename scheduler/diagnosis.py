@@ -5,15 +5,16 @@ it finds no victims (framework/preemption/preemption.go), which this scheduler n
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from understudy.scheduler.columns import Columns
+from understudy.scheduler.framework import Rejection
 from understudy.scheduler.plugins import node_affinity
-from understudy.scheduler.profile import FILTERS
+from understudy.scheduler.profile import FILTERS, WIDE
 from understudy.scheduler.shape import Shape
 
 NO_NODES = "no nodes available to schedule pods"
@@ -54,17 +55,26 @@ def _ask(shape: Shape, columns: Columns, rows: NDArray[np.intp]) -> tuple[dict[s
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     left = np.ones(len(rows), np.bool_)
     hopeless = np.zeros(len(rows), np.bool_)
-    for plugin in FILTERS:
-        if not plugin.applies(shape):
-            continue
+    for name, rejections in _rejections(shape, columns, rows):
         turned_down = np.zeros(len(rows), np.bool_)
-        for reason, where, final in plugin.rejections(shape, columns, rows):
+        for reason, where, final in rejections:
             if number := int((where & left).sum()):
-                counts[plugin.NAME][reason] += number
+                counts[name][reason] += number
             turned_down |= where
             hopeless |= final & left
         left &= ~turned_down
     return counts, int((~hopeless).sum())
+
+
+def _rejections(shape: Shape, columns: Columns, rows: NDArray[np.intp]) -> Iterable[tuple[str, list[Rejection]]]:
+    """What each filter says of the rows, in the order they are asked."""
+    for plugin in FILTERS:
+        if plugin.applies(shape):
+            yield plugin.NAME, plugin.rejections(shape, columns, rows)
+    for wide, _ in WIDE:
+        if wide.applies(shape):
+            said = wide.rejections(shape, columns)
+            yield wide.NAME, [Rejection(each.reason, each.where[rows], each.final[rows]) for each in said]
 
 
 def _histogram(counts: Mapping[str, Mapping[str, int]]) -> str:

@@ -61,8 +61,33 @@ class Score(Protocol):
         """The plain form of `scores`, for one node."""
 
 
+class Wide(Protocol):
+    """Looks at pods wherever they are: a pod on one node may change what it says of all nodes. Arrays over rows in use.
+
+    It has no plain form; what it says is tested against a reference that counts pods one by one.
+    """
+
+    NAME: str
+
+    def applies(self, shape: Shape) -> bool:
+        """Whether such a pod is any of this plugin's business."""
+
+    def rejections(self, shape: Shape, columns: Columns) -> list[Rejection]:
+        """Why rows do not pass; no row for two reasons. Rows without a node may be in or not."""
+
+    def points(self, shape: Shape, columns: Columns, feasible: Mask) -> Numbers:
+        """The score of each row, normalised among the feasible ones; what it says of others is not looked at."""
+
+
 class Weighted(NamedTuple):
     """A score plugin and how much it counts."""
 
     plugin: Score
+    weight: int
+
+
+class WeightedWide(NamedTuple):
+    """A plugin that looks wide, and how much its score counts."""
+
+    plugin: Wide
     weight: int

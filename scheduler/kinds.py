@@ -44,8 +44,45 @@ class NodeAffinity(Struct, gc=False, frozen=True):
     preferred: tuple[PreferredTerm, ...] = field(name="preferredDuringSchedulingIgnoredDuringExecution", default=())
 
 
-class Affinity(Struct, gc=False, frozen=True):
+class LabelSelector(Struct, gc=False):
+    matchLabels: dict[str, str] = {}
+    matchExpressions: tuple[Requirement, ...] = ()
+
+
+class PodTerm(Struct, gc=False):
+    labelSelector: LabelSelector | None = None
+    namespaces: tuple[str, ...] = ()
+    topologyKey: str = ""
+    namespaceSelector: LabelSelector | None = None
+
+
+class WeightedPodTerm(Struct, gc=False):
+    weight: int = 0
+    podAffinityTerm: PodTerm = field(default_factory=PodTerm)
+
+
+class PodAffinity(Struct, gc=False):
+    """Affinity and anti-affinity to other pods have the same fields."""
+
+    required: tuple[PodTerm, ...] = field(name="requiredDuringSchedulingIgnoredDuringExecution", default=())
+    preferred: tuple[WeightedPodTerm, ...] = field(name="preferredDuringSchedulingIgnoredDuringExecution", default=())
+
+
+class Affinity(Struct, gc=False):
     nodeAffinity: NodeAffinity | None = None
+    podAffinity: PodAffinity | None = None
+    podAntiAffinity: PodAffinity | None = None
+
+
+class SpreadConstraint(Struct, gc=False):
+    maxSkew: int = 1
+    topologyKey: str = ""
+    whenUnsatisfiable: str = ""
+    labelSelector: LabelSelector | None = None
+    minDomains: int | None = None
+    nodeAffinityPolicy: str = ""
+    nodeTaintsPolicy: str = ""
+    matchLabelKeys: tuple[str, ...] = ()
 
 
 class Resources(Struct, gc=False):
@@ -60,6 +97,7 @@ class Port(Struct, gc=False, frozen=True):
 
 class Container(Struct, gc=False):
     name: str = ""
+    image: str = ""
     resources: Resources = field(default_factory=Resources)
     ports: tuple[Port, ...] = ()
     restartPolicy: str = ""
@@ -82,6 +120,7 @@ class PodSpec(Struct, gc=False):
     priority: int = 0
     preemptionPolicy: str = ""
     schedulingGates: tuple[Gate, ...] = ()
+    topologySpreadConstraints: tuple[SpreadConstraint, ...] = ()
 
 
 class ContainerStatus(Struct, gc=False):
@@ -93,6 +132,8 @@ class ContainerStatus(Struct, gc=False):
 class PodStatus(Struct, gc=False):
     phase: str = ""
     conditions: tuple[Condition, ...] = ()
+    startTime: str | None = None
+    nominatedNodeName: str = ""
     containerStatuses: tuple[ContainerStatus, ...] = ()
     initContainerStatuses: tuple[ContainerStatus, ...] = ()
 
@@ -113,8 +154,14 @@ class NodeSpec(Struct, gc=False):
     unschedulable: bool = False
 
 
+class Image(Struct, gc=False, frozen=True):
+    names: tuple[str, ...] | None = None
+    sizeBytes: int = 0
+
+
 class NodeStatus(Struct, gc=False):
     allocatable: Quantities = {}
+    images: tuple[Image, ...] = ()
 
 
 class Node(Obj, gc=False):
@@ -122,5 +169,47 @@ class Node(Obj, gc=False):
     status: NodeStatus = field(default_factory=NodeStatus)
 
 
+class Labelled(Obj, gc=False):
+    """A namespace: its labels are all that counts."""
+
+
+class PlainSelection(Struct, gc=False):
+    selector: dict[str, str] | None = None
+
+
+class Selection(Struct, gc=False):
+    selector: LabelSelector | None = None
+
+
+class PlainSelecting(Obj, gc=False):
+    """A Service or a ReplicationController, by the labels it selects."""
+
+    spec: PlainSelection = field(default_factory=PlainSelection)
+
+
+class Selecting(Obj, gc=False):
+    """A ReplicaSet or a StatefulSet, by its selector."""
+
+    spec: Selection = field(default_factory=Selection)
+
+
+class BudgetStatus(Struct, gc=False):
+    disruptionsAllowed: int = 0
+    disruptedPods: dict[str, str] | None = None
+
+
+class Budget(Obj, gc=False):
+    """A PodDisruptionBudget: what it selects and how many of those may still go."""
+
+    spec: Selection = field(default_factory=Selection)
+    status: BudgetStatus = field(default_factory=BudgetStatus)
+
+
 PODS = Kind("v1", "pods", "Pod", Pod)
 NODES = Kind("v1", "nodes", "Node", Node, namespaced=False)
+NAMESPACES = Kind("v1", "namespaces", "Namespace", Labelled, namespaced=False)
+SERVICES = Kind("v1", "services", "Service", PlainSelecting)
+REPLICATION_CONTROLLERS = Kind("v1", "replicationcontrollers", "ReplicationController", PlainSelecting)
+REPLICA_SETS = Kind("apps/v1", "replicasets", "ReplicaSet", Selecting)
+STATEFUL_SETS = Kind("apps/v1", "statefulsets", "StatefulSet", Selecting)
+BUDGETS = Kind("policy/v1", "poddisruptionbudgets", "PodDisruptionBudget", Budget)

@@ -23,13 +23,15 @@ from understudy.scheduler.cycle import Cycle
 from understudy.scheduler.diagnosis import Diagnosis
 from understudy.scheduler.events import Happening, Recorder
 from understudy.scheduler.explain import Decision, History
-from understudy.scheduler.kinds import Node, Pod
+from understudy.scheduler.kinds import Labelled, Node, Pod
 from understudy.scheduler.metrics import ALGORITHM_SECONDS, ERROR, SCHEDULED, UNSCHEDULABLE
 from understudy.scheduler.queue import Entry, Queue
 from understudy.scheduler.shape import Shapes, same_usage, usage_of
 from understudy.scheduler.status import ERROR as SCHEDULER_ERROR
 from understudy.scheduler.status import UNSCHEDULABLE as UNSCHEDULABLE_REASON
 from understudy.scheduler.status import Status
+from understudy.scheduler.surroundings import Surroundings
+from understudy.scheduler.terms import badge_of, same_badge
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +65,8 @@ class Loop:
         self.cache = Cache(self.columns)
         self.cycle = Cycle(self.columns)
         self.queue = Queue()
-        self.shapes = Shapes()
+        self.surroundings = Surroundings(self.columns.crowd)
+        self.shapes = Shapes(self.surroundings)
         self.history = History()
         self._client = client
         self._names = frozenset(names)
@@ -73,6 +76,7 @@ class Loop:
         self._clock = clock
         self._on_fenced = on_fenced
         self._dirty: set[int] = set()
+        self._stirs = 0
         self._sweep_at = 0.0
         self._flush_at = 0.0
         self._binding: set[asyncio.Task[None]] = set()
@@ -91,6 +95,7 @@ class Loop:
             self._changed(self.columns.set_node(new))
         elif old is not None:
             self.columns.remove_node(old.name)
+        self._stirred()
 
     def saw_pod(self, new: Pod | None, old: Pod | None) -> None:
         """A pod came, changed or went."""
@@ -100,20 +105,30 @@ class Loop:
         if new is None or new.status.phase in FINISHED:
             self._gone(pod.uid)
         elif new.spec.nodeName:
-            self._bound(new, old)
+            self._bound(new)
         elif new.spec.schedulerName in self._names and self.cache.node_of(new.uid) is None:
             self._wanting(new)
+
+    def saw_namespace(self, new: Labelled | None, old: Labelled | None) -> None:
+        """A namespace came, changed or went: what selects namespaces by labels may be about others now."""
+        if not self.surroundings.saw_namespace(new, old):
+            return
+        for info in [each for each in self.queue.pods() if each.shape.social is not None]:
+            self.queue.add(self.shapes.refresh(info), self._now())
+            self._more.set()
 
     def _gone(self, uid: str) -> None:
         self._leave_queue(uid)
         self._changed(self.cache.drop(uid))
+        self._stirred()
 
-    def _bound(self, new: Pod, old: Pod | None) -> None:
-        known = self.cache.usage_of(new.uid) if old is not None and same_usage(old, new) else None
-        if known is not None and old is not None and old.spec.nodeName:
-            return
+    def _bound(self, new: Pod) -> None:
+        held = self.cache.get(new.uid)
+        usage = held.usage if held is not None and same_usage(held.pod, new) else usage_of(new)
+        badge = held.badge if held is not None and same_badge(held.pod, new) else badge_of(new)
         self._leave_queue(new.uid)
-        self._changed(self.cache.place(new.uid, known or usage_of(new), new.spec.nodeName))
+        self._changed(self.cache.place(new, usage, badge, new.spec.nodeName))
+        self._stirred()
 
     def _wanting(self, pod: Pod) -> None:
         if pod.deleting or pod.spec.schedulingGates:
@@ -131,6 +146,11 @@ class Loop:
         """Something on this row may help a pod that waits."""
         if row is not None:
             self._dirty.add(row)
+            self._more.set()
+
+    def _stirred(self) -> None:
+        """Pods that wait for others to come or go may find that they have."""
+        if self.columns.crowd.stirs != self._stirs:
             self._more.set()
 
     # Deciding
@@ -168,6 +188,7 @@ class Loop:
                 await self._slot.wait()
 
     def _decide(self, entry: Entry) -> None:
+        entry.info = self.shapes.refresh(entry.info)
         pod, shape = entry.info.pod, entry.info.shape
         started = time.perf_counter()
         may_preempt = pod.spec.preemptionPolicy != "Never"
@@ -177,7 +198,7 @@ class Loop:
         if isinstance(said, Diagnosis):
             self._park(entry, said)
             return
-        self.cache.assume(pod.uid, shape.usage, said.node)
+        self.cache.assume(pod, shape.usage, entry.info.badge, said.node)
         self.queue.placed(entry, self._now())
         task = asyncio.get_running_loop().create_task(self._bind(entry, said.node))
         self._binding.add(task)
@@ -236,15 +257,17 @@ class Loop:
         if now >= self._flush_at:
             self._flush_at = now + FLUSH_EVERY
             self.queue.flush(now)
-        if not self._dirty or now < self._sweep_at:
+        stirred = self.columns.crowd.stirs != self._stirs
+        if (not self._dirty and not stirred) or now < self._sweep_at:
             return
         rows = [row for row in self._dirty if self.columns.real[row]]
         self._dirty.clear()
-        if not rows or not self.queue.parked:
+        self._stirs = self.columns.crowd.stirs
+        if not self.queue.parked:
             return
         started = time.perf_counter()
         for shape in list(self.queue.parked):
-            if self.cycle.helps(shape, rows):
+            if (rows or shape.social is not None) and self.cycle.helps(shape, rows):
                 self.queue.wake(shape, now)
         self._sweep_at = now + REST * (time.perf_counter() - started)
 
@@ -252,7 +275,7 @@ class Loop:
         """How long nothing needs to be done if nothing happens."""
         now = self._now()
         due = [self._flush_at, self.queue.next_due()]
-        if self._dirty:
+        if self._dirty or self.columns.crowd.stirs != self._stirs:
             due.append(self._sweep_at)
         return max(TICK, min(at for at in due if at is not None) - now)
 

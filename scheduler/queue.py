@@ -7,7 +7,7 @@ pods cost as little as one. Pure: time is an argument.
 """
 
 import heapq
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -82,6 +82,10 @@ class Queue:
     def parked(self) -> Collection[Shape]:
         """The shapes of which pods are parked."""
         return self._lots.keys()
+
+    def pods(self) -> Iterable[PodInfo]:
+        """Every pod that waits."""
+        return (entry.info for entry in self._entries.values())
 
     def get(self, uid: str) -> Entry | None:
         return self._entries.get(uid)

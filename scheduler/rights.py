@@ -7,11 +7,15 @@ serves preemption and volumes. Read by `understudy.rbac`.
 
 from typing import Any
 
+READ_CORE = ("namespaces", "replicationcontrollers", "services")
+"""What surrounds pods: whose pods are spread, and which namespaces a term of affinity means."""
+
 
 def rules() -> list[dict[str, Any]]:
     """The PolicyRules for all namespaces; those for the election are in `understudy.rbac`."""
     return [
-        {"apiGroups": [""], "resources": ["nodes", "pods"], "verbs": ["get", "list", "watch"]},
+        {"apiGroups": [""], "resources": [*READ_CORE, "nodes", "pods"], "verbs": ["get", "list", "watch"]},
+        {"apiGroups": ["apps"], "resources": ["replicasets", "statefulsets"], "verbs": ["get", "list", "watch"]},
         {"apiGroups": [""], "resources": ["pods/binding"], "verbs": ["create"]},
         {"apiGroups": [""], "resources": ["pods/status"], "verbs": ["patch"]},
         {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create", "patch"]},

@@ -11,8 +11,12 @@ from typing import NamedTuple
 import msgspec
 
 from understudy.kinds.meta import Key
-from understudy.scheduler.kinds import NodeAffinity, NodeTerms, Pod, PreferredTerm, Toleration
+from understudy.scheduler.crowd import Crowd
+from understudy.scheduler.images import full_name
+from understudy.scheduler.kinds import Node, NodeAffinity, NodeTerms, Pod, PreferredTerm, Toleration
 from understudy.scheduler.resources import RESIZE, pod_requests, scored_requests
+from understudy.scheduler.surroundings import Surroundings
+from understudy.scheduler.terms import ALONE, Badge, Social, badge_of
 from understudy.values import conditions, node_selector
 from understudy.values.node_selector import NodeSelector, Term
 
@@ -50,22 +54,27 @@ class _Wish(NamedTuple):
     required: NodeTerms | None
     preferred: tuple[PreferredTerm, ...]
     tolerations: tuple[Toleration, ...]
+    images: tuple[str, ...]
+    social: Social
 
 
 class Shape:
     """Compared by identity: `Shapes` makes one for all pods that want the same.
 
     `selector` and `required` must both hold for a node; None restricts nothing. `names`, if given, are the only nodes
-    its affinity can match; `conflict`: its affinity names no node that could be.
+    its affinity can match; `conflict`: its affinity names no node that could be. `social` is None for the many pods
+    that want nothing of others nor others of them: nothing is ever counted for those.
     """
 
     __slots__ = (
         "conflict",
+        "images",
         "names",
         "node_name",
         "preferred",
         "required",
         "selector",
+        "social",
         "tolerations",
         "usage",
     )
@@ -75,19 +84,30 @@ class Shape:
         self.usage = wish.usage
         self.selector = wish.selector
         self.tolerations = wish.tolerations
+        self.images = wish.images
+        self.social = None if wish.social == ALONE else wish.social
         self.required = _selector(wish.required)
         self.preferred = _preferred(wish.preferred)
         names = _names(wish.required)
         self.conflict = names is not None and not names
         self.names = None if self.conflict else names
 
+    def admits(self, node: Node) -> bool:
+        """Whether `selector` and `required` hold for that node."""
+        labels = node.metadata.labels
+        if any(labels.get(key) != value for key, value in self.selector):
+            return False
+        return self.required is None or self.required.matches(labels, node.name)
+
 
 @dataclass(slots=True)
 class PodInfo:
-    """A pod on its way through the scheduler."""
+    """A pod on its way through the scheduler; `version` of its surroundings when it was described."""
 
     pod: Pod
     shape: Shape
+    badge: Badge
+    version: int = 0
 
     @property
     def uid(self) -> str:
@@ -105,19 +125,31 @@ class PodInfo:
 class Shapes:
     """Finds the one Shape of all pods that want the same; forgets the oldest beyond `limit`, which costs only time."""
 
-    def __init__(self, limit: int = 10_000) -> None:
+    def __init__(self, surroundings: Surroundings | None = None, limit: int = 10_000) -> None:
+        self._surroundings = surroundings or Surroundings(Crowd(0))
         self._known: dict[_Wish, Shape] = {}
         self._limit = limit
 
     def describe(self, pod: Pod) -> PodInfo:
         """The pod with its shape."""
-        wish = _wish(pod)
+        badge = badge_of(pod)
+        wish = _wish(pod, self._surroundings.social(pod, badge))
         shape = self._known.get(wish)
         if shape is None:
             shape = self._known[wish] = Shape(wish)
             if len(self._known) > self._limit:
                 del self._known[next(iter(self._known))]
-        return PodInfo(pod, shape)
+        return PodInfo(pod, shape, badge, self._surroundings.version)
+
+    def refresh(self, info: PodInfo) -> PodInfo:
+        """The pod described anew if what surrounds it has changed what it wants, else as it was."""
+        version = self._surroundings.version
+        if info.version == version:
+            return info
+        if self._surroundings.social(info.pod, info.badge) != (info.shape.social or ALONE):
+            return self.describe(info.pod)
+        info.version = version
+        return info
 
 
 def host_ports(pod: Pod) -> tuple[HostPort, ...]:
@@ -153,7 +185,7 @@ def same_usage(old: Pod, new: Pod) -> bool:
     )
 
 
-def _wish(pod: Pod) -> _Wish:
+def _wish(pod: Pod, social: Social) -> _Wish:
     spec = pod.spec
     affinity = (spec.affinity.nodeAffinity if spec.affinity else None) or NodeAffinity()
     return _Wish(
@@ -163,6 +195,8 @@ def _wish(pod: Pod) -> _Wish:
         required=affinity.required,
         preferred=affinity.preferred,
         tolerations=spec.tolerations,
+        images=tuple(sorted(full_name(each.image) for each in (*spec.initContainers, *spec.containers))),
+        social=social,
     )
 
 

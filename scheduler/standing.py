@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from understudy.scheduler.columns import Columns, Mask, Rows
-from understudy.scheduler.framework import MAX_SCORE, Filter, Score, Weighted
-from understudy.scheduler.profile import FILTERS, SCORES
+from understudy.scheduler.framework import MAX_SCORE, Filter, Score, Weighted, WeightedWide
+from understudy.scheduler.profile import FILTERS, SCORES, WIDE
 from understudy.scheduler.shape import Shape
 
 Totals = NDArray[np.int32]
@@ -30,8 +30,12 @@ class Standing:
         self._node_filters = _filters(shape, of_node=True)
         self._pod_filters = _filters(shape, of_node=False)
         self._kept = [each for each in _scores(shape) if each.plugin.NORMALIZED]
-        self._direct = [each for each in _scores(shape) if not each.plugin.NORMALIZED]
+        plain = [each for each in _scores(shape) if not each.plugin.NORMALIZED]
+        self._fixed_scores = [each for each in plain if each.plugin.OF_NODE]
+        self._direct = [each for each in plain if not each.plugin.OF_NODE]
+        self._wide = _wide(shape)
         self._nodes_seen = self._usage_seen = -1
+        self._images_seen = (0, 0)
         self._start()
 
     def update(self) -> None:
@@ -39,13 +43,34 @@ class Standing:
         columns = self._columns
         if len(self.total) != columns.capacity:
             self._start()
+        if self._images_seen != (images := self._images()):
+            # What one node offers depends on how many others have it too.
+            self._nodes_seen, self._images_seen = -1, images
+        before = self.seen
         nodes = columns.node_changes.since(self._nodes_seen)
         usage = columns.usage_changes.since(self._usage_seen)
         self._nodes_seen, self._usage_seen = columns.node_changes.end, columns.usage_changes.end
         if nodes is None or usage is None or 2 * (len(nodes) + len(usage)) > columns.size:
             self._judge_nodes(columns.all_rows)
             self._judge_usage(columns.all_rows)
-            return
+        else:
+            self._judge_some(nodes, usage)
+        if self._wide and self.seen != before:
+            self._look_wide()
+
+    @property
+    def seen(self) -> tuple[int, int]:
+        """Up to where it is informed: equal means nothing has changed."""
+        return self._nodes_seen, self._usage_seen
+
+    def _images(self) -> tuple[int, int]:
+        """Differs if scores for images may be others; the same as long as nobody has one of the pod's."""
+        images = self._columns.images
+        if not any(each in images.known for each in self._shape.images):
+            return 0, 0
+        return images.version, self._columns.count
+
+    def _judge_some(self, nodes: list[int], usage: list[int]) -> None:
         if nodes:
             self._judge_nodes(np.array(nodes, np.intp))
         if nodes or usage:
@@ -55,17 +80,13 @@ class Standing:
             else:
                 self._judge_usage(np.array(list(rows), np.intp))
 
-    @property
-    def seen(self) -> tuple[int, int]:
-        """Up to where it is informed: equal means nothing has changed."""
-        return self._nodes_seen, self._usage_seen
-
     def _start(self) -> None:
         capacity = self._columns.capacity
         self.total: Totals = np.full(capacity, INFEASIBLE, np.int32)
         self._node_passes: Mask = np.zeros(capacity, np.bool_)
         self._passes: Mask = np.zeros(capacity, np.bool_)
         self._points: Totals = np.zeros(capacity, np.int32)
+        self._fixed: Totals = np.zeros(capacity, np.int32)
         self._raw: list[Totals] = [np.zeros(capacity, np.int32) for _ in self._kept]
         self._uniform = [True for _ in self._kept]
         self._highest: list[int] = []
@@ -80,6 +101,10 @@ class Standing:
         for number, (scorer, _) in enumerate(self._kept):
             self._raw[number][rows] = scorer.scores(self._shape, columns, rows)
             self._uniform[number] = not self._raw[number].any()
+        if self._fixed_scores:
+            self._fixed[rows] = sum(
+                weight * each.scores(self._shape, columns, rows) for each, weight in self._fixed_scores
+            )
 
     def _judge_usage(self, rows: Rows) -> None:
         columns = self._columns
@@ -87,7 +112,7 @@ class Standing:
         for plugin in self._pod_filters:
             passes &= plugin.mask(self._shape, columns, rows)
         self._passes[rows] = passes
-        points = np.zeros(len(passes), np.int64)
+        points = self._fixed[rows].astype(np.int64)
         for scorer, weight in self._direct:
             points += weight * scorer.scores(self._shape, columns, rows)
         self._points[rows] = points
@@ -100,22 +125,44 @@ class Standing:
             if self._node_passes[row]:
                 node = self._columns.view(row)
                 self._passes[row] = not any(plugin.reasons(self._shape, node) for plugin in self._pod_filters)
-                self._points[row] = sum(weight * plugin.score(self._shape, node) for plugin, weight in self._direct)
+                direct = sum(weight * plugin.score(self._shape, node) for plugin, weight in self._direct)
+                self._points[row] = self._fixed[row] + direct
         self._sum(np.array(list(rows), np.intp))
 
     def _sum(self, rows: Rows) -> None:
         """Add up; everywhere if the highest raw score of the feasible nodes moved, for then all others are relative."""
-        highest = [
-            0 if uniform else int((raw * self._passes).max())
-            for raw, uniform in zip(self._raw, self._uniform, strict=True)
-        ]
+        if self._wide:
+            return
+        highest = self._tops(self._passes)
         if highest != self._highest:
             self._highest, rows = highest, self._columns.all_rows
-        total = self._points[rows].copy()
+        self.total[rows] = self._total(self._passes, highest, rows)
+
+    def _look_wide(self) -> None:
+        """Judge all rows by what depends on pods anywhere: only pods that want something of others get here."""
+        rows = self._columns.all_rows
+        passes = self._passes.copy()
+        for plugin, _ in self._wide:
+            for each in plugin.rejections(self._shape, self._columns):
+                passes[rows] &= ~each.where
+        total = self._total(passes, self._tops(passes), rows)
+        for plugin, weight in self._wide:
+            points = plugin.points(self._shape, self._columns, passes[rows])
+            total += (weight * points * passes[rows]).astype(np.int32)
+        self.total[rows] = total
+
+    def _tops(self, passes: Mask) -> list[int]:
+        """The highest raw scores of the feasible rows."""
+        return [
+            0 if uniform else int((raw * passes).max()) for raw, uniform in zip(self._raw, self._uniform, strict=True)
+        ]
+
+    def _total(self, passes: Mask, highest: list[int], rows: Rows) -> Totals:
+        total: Totals = self._points[rows].copy()
         for (plugin, weight), raw, top in zip(self._kept, self._raw, highest, strict=True):
             total += weight * _normalize(raw[rows], top, plugin)
-        total[~self._passes[rows]] = INFEASIBLE
-        self.total[rows] = total
+        total[~passes[rows]] = INFEASIBLE
+        return total
 
 
 def judge(shape: Shape, columns: Columns, rows: NDArray[np.intp]) -> Mask:
@@ -124,6 +171,9 @@ def judge(shape: Shape, columns: Columns, rows: NDArray[np.intp]) -> Mask:
     for plugin in FILTERS:
         if plugin.applies(shape):
             passes &= plugin.mask(shape, columns, rows)
+    for wide, _ in _wide(shape) if passes.any() else ():
+        for each in wide.rejections(shape, columns):
+            passes &= ~each.where[rows]
     return passes
 
 
@@ -135,6 +185,10 @@ def totals(shape: Shape, columns: Columns, rows: NDArray[np.intp]) -> dict[str, 
         if plugin.NORMALIZED:
             raw = np.broadcast_to(_normalize(raw, int(raw.max(initial=0)), plugin), raw.shape)
         found[plugin.NAME] = weight * raw
+    feasible = np.zeros(columns.size, np.bool_)
+    feasible[rows] = True
+    for wide, weight in _wide(shape):
+        found[wide.NAME] = weight * wide.points(shape, columns, feasible)[rows].astype(np.int32)
     return found
 
 
@@ -144,6 +198,10 @@ def _filters(shape: Shape, *, of_node: bool) -> list[Filter]:
 
 def _scores(shape: Shape) -> list[Weighted]:
     return [each for each in SCORES if each.plugin.applies(shape)]
+
+
+def _wide(shape: Shape) -> list[WeightedWide]:
+    return [each for each in WIDE if each.plugin.applies(shape)] if shape.social is not None else []
 
 
 def _normalize(raw: Totals, highest: int, plugin: Score) -> Totals | int:

@@ -26,7 +26,7 @@ def applies(shape: Shape) -> bool:
 def mask(shape: Shape, columns: Columns, rows: Rows) -> Mask:
     """The rows whose labels and name match."""
     nodes = (columns.nodes[row] for row in columns.each(rows))
-    return np.array([node is not None and _matches(shape, node) for node in nodes], np.bool_)
+    return np.array([node is not None and shape.admits(node) for node in nodes], np.bool_)
 
 
 def rejections(shape: Shape, columns: Columns, rows: Rows) -> list[Rejection]:
@@ -37,7 +37,7 @@ def rejections(shape: Shape, columns: Columns, rows: Rows) -> list[Rejection]:
 
 def reasons(shape: Shape, node: NodeView) -> list[str]:
     """The plain form."""
-    return [] if _matches(shape, node.node) else [REASON]
+    return [] if shape.admits(node.node) else [REASON]
 
 
 def scores(shape: Shape, columns: Columns, rows: Rows) -> Numbers:
@@ -49,13 +49,6 @@ def scores(shape: Shape, columns: Columns, rows: Rows) -> Numbers:
 def score(shape: Shape, node: NodeView) -> int:
     """The plain form of `scores`."""
     return _weight(shape, node.node)
-
-
-def _matches(shape: Shape, node: Node) -> bool:
-    labels = node.metadata.labels
-    if any(labels.get(key) != value for key, value in shape.selector):
-        return False
-    return shape.required is None or shape.required.matches(labels, node.name)
 
 
 def _weight(shape: Shape, node: Node) -> int:

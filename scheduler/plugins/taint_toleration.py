@@ -10,14 +10,13 @@ from understudy.scheduler.columns import Columns, Mask, NodeView, Numbers, Rows
 from understudy.scheduler.framework import Rejection
 from understudy.scheduler.kinds import Taint
 from understudy.scheduler.shape import Shape
-from understudy.scheduler.tolerations import tolerated
+from understudy.scheduler.tolerations import admitted, tolerated
 
 NAME = "TaintToleration"
 OF_NODE = True
 NORMALIZED = True
 REVERSED = True
 REASON = "node(s) had untolerated taint(s)"
-FORBIDDING = ("NoSchedule", "NoExecute")
 PREFERRING = "PreferNoSchedule"
 
 
@@ -28,7 +27,7 @@ def applies(shape: Shape) -> bool:  # noqa: ARG001 - part of what a plugin is
 
 def mask(shape: Shape, columns: Columns, rows: Rows) -> Mask:
     """The rows all of whose forbidding taints are tolerated."""
-    verdicts = np.array([_passes(shape, taints) for taints in columns.taint_sets], np.bool_)
+    verdicts = np.array([admitted(taints, shape.tolerations) for taints in columns.taint_sets], np.bool_)
     return verdicts[columns.taint_id[rows]]
 
 
@@ -40,7 +39,7 @@ def rejections(shape: Shape, columns: Columns, rows: Rows) -> list[Rejection]:
 
 def reasons(shape: Shape, node: NodeView) -> list[str]:
     """The plain form."""
-    return [] if _passes(shape, node.node.spec.taints) else [REASON]
+    return [] if admitted(node.node.spec.taints, shape.tolerations) else [REASON]
 
 
 def scores(shape: Shape, columns: Columns, rows: Rows) -> Numbers:
@@ -52,10 +51,6 @@ def scores(shape: Shape, columns: Columns, rows: Rows) -> Numbers:
 def score(shape: Shape, node: NodeView) -> int:
     """The plain form of `scores`."""
     return _unwelcome(shape, node.node.spec.taints)
-
-
-def _passes(shape: Shape, taints: tuple[Taint, ...]) -> bool:
-    return all(tolerated(taint, shape.tolerations) for taint in taints if taint.effect in FORBIDDING)
 
 
 def _unwelcome(shape: Shape, taints: tuple[Taint, ...]) -> int:

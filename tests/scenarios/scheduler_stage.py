@@ -50,7 +50,7 @@ class Play:
         return [each["note"] for each in self.api.objects("events.events.k8s.io") if each["reason"] == reason]
 
     def patch(self, plural: str, name: str, body: Json, subresource: str = "") -> None:
-        namespaced = "" if plural == "nodes" else "/namespaces/default"
+        namespaced = "" if plural in ("nodes", "namespaces") else "/namespaces/default"
         path = f"/api/v1{namespaced}/{plural}/{name}" + (f"/{subresource}" if subresource else "")
         answer = self.api.handle("PATCH", path, msgspec.json.encode(body), content_type=MERGE, user="user")
         assert answer.status == 200, answer.body

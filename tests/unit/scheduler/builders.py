@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from understudy.scheduler.columns import NodeView
+from understudy.scheduler.images import Image
 from understudy.scheduler.kinds import Node, Pod
 from understudy.scheduler.resources import PODS, allocatable
 from understudy.scheduler.shape import HostPort, PodInfo, Shape, Shapes, usage_of
@@ -27,15 +28,19 @@ def node(
     labels: Mapping[str, str] | None = None,
     taints: Sequence[Json] = (),
     unschedulable: bool = False,
+    images: Mapping[str, int] | None = None,
     **more: str,
 ) -> Node:
-    """A node; `more` are further resources, `example_com__gpu="2"` is example.com/gpu."""
+    """A node; `images` with their bytes, `more` are further resources, `example_com__gpu="2"` is example.com/gpu."""
     offered = {"cpu": cpu, "memory": memory, "pods": pods, **{_name(key): value for key, value in more.items()}}
     return msgspec.convert(
         {
             "metadata": {"name": name, "uid": f"uid-{name}", "labels": dict(labels or {})},
             "spec": {"taints": list(taints), "unschedulable": unschedulable},
-            "status": {"allocatable": {key: value for key, value in offered.items() if value}},
+            "status": {
+                "allocatable": {key: value for key, value in offered.items() if value},
+                "images": [{"names": [name], "sizeBytes": size} for name, size in (images or {}).items()],
+            },
         },
         Node,
     )
@@ -49,12 +54,19 @@ def container(cpu: str = "", memory: str = "", *, name: str = "c", ports: Sequen
     return {"name": name, "resources": {"requests": requests}, "ports": list(ports), **policy}
 
 
-def pod(name: str = "web-1", *containers: Json, node_name: str = "", status: Json | None = None, **spec: Any) -> Pod:
-    """A pod of the default scheduler, with one empty container unless some are given."""
+def pod(
+    name: str = "web-1",
+    *containers: Json,
+    node_name: str = "",
+    status: Json | None = None,
+    meta: Json | None = None,
+    **spec: Any,
+) -> Pod:
+    """A pod of the default scheduler, with one empty container unless some are given; `meta` is more metadata."""
     every = list(containers) or [container()]
     body = {"schedulerName": "default-scheduler", "nodeName": node_name, "containers": every, **spec}
-    meta = {"name": name, "namespace": "default", "uid": f"uid-{name}", "resourceVersion": "1", "generation": 1}
-    return msgspec.convert({"metadata": meta, "spec": body, "status": status or {}}, Pod)
+    own = {"name": name, "namespace": "default", "uid": f"uid-{name}", "resourceVersion": "1", "generation": 1}
+    return msgspec.convert({"metadata": own | (meta or {}), "spec": body, "status": status or {}}, Pod)
 
 
 def info(name: str = "web-1", *containers: Json, **spec: Any) -> PodInfo:
@@ -85,8 +97,8 @@ def name_in(*values: str) -> Json:
     return {"matchFields": [{"key": "metadata.name", "operator": "In", "values": list(values)}]}
 
 
-def view(of: Node, *pods: Pod) -> NodeView:
-    """The node with these pods on it, summed up here and not by the code under test."""
+def view(of: Node, *pods: Pod, images: Mapping[str, Image] | None = None, count: int = 1) -> NodeView:
+    """The node with these pods on it, one of `count`, summed up here and not by the code under test."""
     used: dict[str, int] = {PODS: len(pods)}
     cpu = memory = 0
     ports: list[HostPort] = []
@@ -95,7 +107,7 @@ def view(of: Node, *pods: Pod) -> NodeView:
             used[resource] = used.get(resource, 0) + amount
         cpu, memory = cpu + usage.scored[0], memory + usage.scored[1]
         ports += usage.ports
-    return NodeView(of, allocatable(of.status.allocatable), used, (cpu, memory), ports)
+    return NodeView(of, allocatable(of.status.allocatable), used, (cpu, memory), ports, images or {}, count)
 
 
 def _name(key: str) -> str:

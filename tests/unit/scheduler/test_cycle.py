@@ -33,7 +33,9 @@ WISHES: list[Json] = [
     {"affinity": affinity({"matchFields": [*name_in("node-1")["matchFields"], *name_in("node-2")["matchFields"]]})},
     {"affinity": affinity(preferred=[(3, label_in("zone", "a")), (8, label_in("disk", "ssd"))])},
     {"containers": [container("250m")], "nodeName": "node-3"},
+    {"containers": [{"name": "c", "image": "web"}, {"name": "d", "image": "registry:5000/big:1"}]},
 ]
+IMAGES = {"web:latest": 400_000_000, "registry:5000/big:1": 3_000_000_000, "other:2": 99_000_000}
 TAINTS = [taint("a"), taint("a", "PreferNoSchedule"), taint("b", "PreferNoSchedule"), taint("c", "NoExecute")]
 
 nodes = st.builds(
@@ -47,6 +49,7 @@ nodes = st.builds(
     unschedulable=st.sampled_from([False, False, False, True]),
     example_com__gpu=st.sampled_from(["", "2"]),
     ephemeral_storage=st.sampled_from(["", "2Gi"]),
+    images=st.sampled_from([{}, IMAGES, {"web:latest": 400_000_000}, {"other:2": 99_000_000}]),
 )
 wishes = st.sampled_from(WISHES)
 changes = st.one_of(

@@ -14,16 +14,18 @@ from tests.unit.scheduler.builders import (
     taint,
     view,
 )
+from understudy.scheduler.images import Image, full_name
 from understudy.scheduler.plugins import (
     balanced,
     fit,
+    image_locality,
     node_affinity,
     node_name,
     node_ports,
     node_unschedulable,
     taint_toleration,
 )
-from understudy.scheduler.profile import FILTERS, SCORES
+from understudy.scheduler.profile import FILTERS, SCORES, WIDE
 
 TOLERATE_CORDON = [{"key": "node.kubernetes.io/unschedulable", "operator": "Exists", "effect": "NoSchedule"}]
 
@@ -42,7 +44,9 @@ def test_order_and_weights_are_upstreams() -> None:
         "NodeAffinity": 2,
         "NodeResourcesFit": 1,
         "NodeResourcesBalancedAllocation": 1,
+        "ImageLocality": 1,
     }
+    assert {plugin.NAME: weight for plugin, weight in WIDE} == {"PodTopologySpread": 2, "InterPodAffinity": 2}
 
 
 def test_node_name() -> None:
@@ -194,3 +198,33 @@ def test_the_more_balanced_node_scores_higher(wanted: Json, score: int) -> None:
 
 def test_a_node_with_one_resource_is_balanced() -> None:
     assert balanced.score(shape(container("1", "1Gi")), view(node(memory=""))) == 100
+
+
+@pytest.mark.parametrize(
+    ("images", "nodes", "count", "score"),
+    [
+        (["web"], 1, 1, 23),  # 250 MiB of 1000, the first 23 of which do not count: 227 / 977, rounded down
+        (["web"], 1, 2, 10),  # half of the nodes have it: 125 MiB
+        (["web"], 1, 20, 0),
+        (["web:latest", "other"], 1, 1, 11),
+        (["web", "web"], 1, 1, 24),  # 477 / 1977
+        (["huge"], 1, 1, 100),
+        (["web:1"], 1, 1, 0),
+    ],
+)
+def test_nodes_that_have_the_images_score_higher(images: list[str], nodes: int, count: int, score: int) -> None:
+    mib = 1024 * 1024
+    where = node(images={"web:latest": 250 * mib, "huge:latest": 5000 * mib})
+    known = {"web:latest": Image(250 * mib, set(range(nodes))), "huge:latest": Image(5000 * mib, set(range(nodes)))}
+    wanted = shape(*({"name": f"c{at}", "image": image} for at, image in enumerate(images)))
+
+    assert image_locality.score(wanted, view(where, images=known, count=count)) == score
+
+
+def test_a_port_of_a_registry_is_no_tag() -> None:
+    assert [full_name(each) for each in ("web", "web:1", "r:5000/web", "r:5000/web:1")] == [
+        "web:latest",
+        "web:1",
+        "r:5000/web:latest",
+        "r:5000/web:1",
+    ]

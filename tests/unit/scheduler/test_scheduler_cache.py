@@ -6,10 +6,29 @@ from hypothesis import strategies as st
 from tests.unit.scheduler.builders import container, node, pod
 from understudy.scheduler.cache import Cache
 from understudy.scheduler.columns import Columns
-from understudy.scheduler.shape import usage_of
+from understudy.scheduler.kinds import Pod
+from understudy.scheduler.shape import Usage, usage_of
+from understudy.scheduler.terms import badge_of
 
 SMALL = usage_of(pod("small", container("1")))
 BIG = usage_of(pod("big", container("2")))
+
+
+def named(uid: str) -> Pod:
+    return pod(uid, meta={"uid": uid})
+
+
+def assume(cache: Cache, uid: str, usage: Usage, node: str) -> None:
+    cache.assume(named(uid), usage, badge_of(named(uid)), node)
+
+
+def place(cache: Cache, uid: str, usage: Usage, node: str) -> int | None:
+    return cache.place(named(uid), usage, badge_of(named(uid)), node)
+
+
+def usage_in(cache: Cache, uid: str) -> Usage | None:
+    held = cache.get(uid)
+    return None if held is None else held.usage
 
 
 def start() -> tuple[Cache, Columns]:
@@ -25,16 +44,16 @@ def cpu(columns: Columns) -> list[int]:
 
 def test_an_assumed_pod_is_counted_and_then_confirmed() -> None:
     cache, columns = start()
-    cache.assume("u", SMALL, "a")
+    assume(cache, "u", SMALL, "a")
     assert (cpu(columns), cache.assumed, cache.node_of("u")) == ([1000, 0], 1, "a")
 
-    assert cache.place("u", SMALL, "a") is None
+    assert place(cache, "u", SMALL, "a") is None
     assert (cpu(columns), cache.assumed, len(cache)) == ([1000, 0], 0, 1)
 
 
 def test_a_failed_binding_gives_the_room_back() -> None:
     cache, columns = start()
-    cache.assume("u", SMALL, "a")
+    assume(cache, "u", SMALL, "a")
 
     assert cache.forget("u") == 0
     assert (cpu(columns), cache.assumed, cache.node_of("u")) == ([0, 0], 0, None)
@@ -42,8 +61,8 @@ def test_a_failed_binding_gives_the_room_back() -> None:
 
 def test_a_binding_that_seemed_to_fail_but_was_seen_is_not_forgotten() -> None:
     cache, columns = start()
-    cache.assume("u", SMALL, "a")
-    cache.place("u", SMALL, "a")
+    assume(cache, "u", SMALL, "a")
+    place(cache, "u", SMALL, "a")
 
     assert cache.forget("u") is None
     assert cpu(columns) == [1000, 0]
@@ -51,27 +70,27 @@ def test_a_binding_that_seemed_to_fail_but_was_seen_is_not_forgotten() -> None:
 
 def test_a_pod_bound_elsewhere_by_another_moves() -> None:
     cache, columns = start()
-    cache.assume("u", SMALL, "a")
+    assume(cache, "u", SMALL, "a")
 
-    assert cache.place("u", SMALL, "b") == 0
+    assert place(cache, "u", SMALL, "b") == 0
     assert (cpu(columns), cache.assumed, cache.node_of("u")) == ([0, 1000], 0, "b")
 
 
 def test_a_resize_is_counted_anew() -> None:
     cache, columns = start()
-    cache.place("u", SMALL, "a")
+    place(cache, "u", SMALL, "a")
 
-    assert cache.place("u", BIG, "a") == 0
-    assert (cpu(columns), cache.usage_of("u")) == ([2000, 0], BIG)
+    assert place(cache, "u", BIG, "a") == 0
+    assert (cpu(columns), usage_in(cache, "u")) == ([2000, 0], BIG)
 
 
 def test_a_pod_that_is_gone_is_counted_no_more() -> None:
     cache, columns = start()
-    cache.assume("u", SMALL, "a")
-    cache.place("v", BIG, "a")
+    assume(cache, "u", SMALL, "a")
+    place(cache, "v", BIG, "a")
 
     assert (cache.drop("u"), cache.drop("v"), cache.drop("w")) == (0, 0, None)
-    assert (cpu(columns), cache.assumed, cache.usage_of("u")) == ([0, 0], 0, None)
+    assert (cpu(columns), cache.assumed, usage_in(cache, "u")) == ([0, 0], 0, None)
 
 
 moves = st.tuples(
@@ -88,12 +107,12 @@ def test_what_is_counted_is_what_is_held(steps: list[tuple[str, str, object, str
     for move, uid, usage, name in steps:
         taken = BIG if usage is BIG else SMALL
         if move == "assume" and cache.node_of(uid) is None:
-            cache.assume(uid, taken, name)
+            assume(cache, uid, taken, name)
         elif move == "place":
-            cache.place(uid, taken, name)
+            place(cache, uid, taken, name)
         elif move in ("forget", "drop"):
             getattr(cache, move)(uid)
-        held = {each: (cache.node_of(each), cache.usage_of(each)) for each in "uvw" if cache.node_of(each)}
+        held = {each: (cache.node_of(each), usage_in(cache, each)) for each in "uvw" if cache.node_of(each)}
         expected = [sum(dict(one.requests)["cpu"] for at, one in held.values() if at == node and one) for node in "ab"]
         assert cpu(columns) == expected
         assert len(cache) == len(held)

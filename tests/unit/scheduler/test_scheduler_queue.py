@@ -224,7 +224,8 @@ def test_every_pod_is_in_one_place_and_none_is_lost(story: list[tuple[str, int, 
         uid = f"uid-p{which}"
         match what:
             case "add":
-                queue.add(PodInfo(info(f"p{which}", priority=which % 2).pod, WISHES[wish].shape), now)
+                one = info(f"p{which}", priority=which % 2)
+                queue.add(PodInfo(one.pod, WISHES[wish].shape, one.badge), now)
                 known.add(uid)
             case "remove":
                 queue.remove(uid, now)
