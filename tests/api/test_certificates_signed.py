@@ -1,10 +1,5 @@
-"""Certificates on a real API server: what kubectl shows of a request, and that the server lets in who shows the answer.
+"""Certificates on a real API server: what kubectl shows of a request, and whom the server lets in with the answer."""
 
-The controllers run here, with the rights they declare and no more, on a cluster of their own.
-"""
-
-import asyncio
-import subprocess
 from base64 import b64decode
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
@@ -13,52 +8,31 @@ import pytest
 import pytest_asyncio
 from cryptography import x509
 
+from tests.api.leading import bare, kubectl_of, leading, until
 from tests.unit.operators.certificate_requests import CLIENT_USAGES, base64, dns, key, pem_request, text_of
-from understudy.api.client import Client
-from understudy.api.config import connect, load
 from understudy.cluster.embedded import EmbeddedCluster
 from understudy.cluster.rest import Api, Object
 from understudy.kinds.certificates import CERTIFICATE_SIGNING_REQUESTS
-from understudy.loop import rights
 from understudy.loop.controller import REGISTRY
-from understudy.loop.run import Manager
 from understudy.operators import certificates  # noqa: F401 - registers them
 from understudy.operators.certificates.rules import API_SERVER_CLIENT, KUBELET_CLIENT
 
 CONTROLLERS = [REGISTRY[f"certificatesigningrequest-{name}-controller"] for name in ("approving", "signing", "cleaner")]
-ROLE = "understudy:certificates"
-RBAC = "/apis/rbac.authorization.k8s.io/v1"
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory, binaries: dict[str, Path]) -> Iterator[EmbeddedCluster]:
-    made = EmbeddedCluster("certificates", tmp_path_factory.mktemp("certificates"), binaries=binaries)
-    try:
-        made.up(die_with_parent=True)
-        with made.api() as api:
-            api.create(f"{RBAC}/clusterroles", rights.cluster_role(ROLE, CONTROLLERS))
-            api.create(f"{RBAC}/clusterrolebindings", rights.binding(ROLE, "system:kube-controller-manager"))
+    with bare(tmp_path_factory.mktemp("certificates"), binaries, CONTROLLERS) as made:
         yield made
-    finally:
-        made.down()
 
 
 @pytest_asyncio.fixture
 async def led(cluster: EmbeddedCluster) -> AsyncIterator[Api]:
     """An administrator's connection, while our controllers lead."""
-    client = Client(connect(load(cluster.kubeconfig_of("controller-manager"), None)))
-    pki = cluster.at.pki
-    certificate, private = ((pki / f"ca.{ending}").read_text() for ending in ("crt", "key"))
+    certificate, private = ((cluster.at.pki / f"ca.{ending}").read_text() for ending in ("crt", "key"))
     settings = {"cluster-signing-cert": certificate, "cluster-signing-key": private}
-    manager = Manager(client, CONTROLLERS, settings=settings)
-    try:
-        await manager.start()
-        await manager.lead()
-        with cluster.api() as api:
-            yield api
-    finally:
-        await manager.stop()
-        await client.transport.close()
+    async with leading(cluster, CONTROLLERS, settings) as api:
+        yield api
 
 
 def ask(api: Api, name: str, signer: str = KUBELET_CLIENT, pem: bytes | None = None) -> None:
@@ -71,27 +45,13 @@ def status(api: Api, name: str) -> Object:
     return found
 
 
-async def until(look: Callable[[], object]) -> None:
-    async with asyncio.timeout(60):
-        while not look():
-            await asyncio.sleep(0.05)
-
-
-async def run(cluster: EmbeddedCluster, binaries: dict[str, Path], *arguments: str) -> str:
-    """What kubectl prints, as an administrator unless `arguments` say who else; it must succeed."""
-    command = [str(binaries["kubectl"]), f"--kubeconfig={cluster.at.kubeconfig}", *arguments]
-    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 Kubectl = Callable[..., Awaitable[str]]
 
 
 @pytest.fixture
 def kubectl(cluster: EmbeddedCluster, binaries: dict[str, Path]) -> Kubectl:
     async def call(*arguments: str) -> str:
-        return await run(cluster, binaries, *arguments)
+        return await kubectl_of(cluster, binaries, *arguments)
 
     return call
 
