@@ -61,8 +61,7 @@ def _arguments(cluster: EmbeddedCluster, name: str, log_level: str) -> list[str]
         "--kubeconfig",
         str(cluster.kubeconfig_of(LOOPS[name])),
         "--leader-elect",
-        "--root-ca-file",
-        str(cluster.at.pki / "ca.crt"),
+        *(_keys(cluster) if name == "controllers" else ()),
         "--port-file",
         str(ports(cluster) / name),
         "--log-format",
@@ -70,6 +69,17 @@ def _arguments(cluster: EmbeddedCluster, name: str, log_level: str) -> list[str]
         "--log-level",
         log_level,
     ]
+
+
+def _keys(cluster: EmbeddedCluster) -> list[str]:
+    """What the controllers publish and sign with."""
+    files = {
+        "--root-ca-file": "ca.crt",
+        "--service-account-private-key-file": "sa.key",
+        "--cluster-signing-cert-file": "ca.crt",
+        "--cluster-signing-key-file": "ca.key",
+    }
+    return [f"{option}={cluster.at.pki / file}" for option, file in files.items()]
 
 
 def _grant(cluster: EmbeddedCluster) -> None:

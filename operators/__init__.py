@@ -22,6 +22,7 @@ from understudy.operators import (
     podgc,  # noqa: F401
     pvbinder,  # noqa: F401
     pvcprotection,  # noqa: F401
+    pvexpander,  # noqa: F401
     pvprotection,  # noqa: F401
     replicaset,  # noqa: F401
     replicationcontroller,  # noqa: F401
@@ -30,6 +31,7 @@ from understudy.operators import (
     serviceaccount,  # noqa: F401
     serviceaccounttoken,  # noqa: F401
     servicecidr,  # noqa: F401
+    servicelb,  # noqa: F401
     statefulset,  # noqa: F401
     tainteviction,  # noqa: F401
     ttl,  # noqa: F401

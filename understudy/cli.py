@@ -183,7 +183,8 @@ def _setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
         about = f"{', '.join(setting.of)}: {setting.about}"
         if setting.default:
             about += f"  [default: {setting.default}]"
-        command = click.option(f"--{setting.name}", help=about)(command)
+        kind = click.Path(exists=True, dir_okay=False, path_type=Path) if setting.file else None
+        command = click.option(setting.option, setting.name.replace("-", "_"), type=kind, help=about)(command)
     return command
 
 
@@ -204,7 +205,6 @@ def _setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
     "--renew-deadline", type=float, help="Seconds a leader tries to renew before it ends.  [default: 10, on call 7]"
 )
 @click.option("--retry-period", default=2.0, show_default=True, help="Seconds between tries.")
-@click.option("--root-ca-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="CA to publish.")
 @_setting_options
 @click.option(
     "--health-address",
@@ -292,11 +292,10 @@ def _settings(component: str, given: dict[str, Any]) -> dict[str, str]:
     for setting in SETTINGS:
         value = given[setting.name.replace("-", "_")]
         if component in setting.of:
-            settings[setting.name] = setting.default if value is None else value
+            text = value.read_text() if isinstance(value, Path) else value
+            settings[setting.name] = setting.default if text is None else text
         elif value is not None:
-            raise click.UsageError(f"--{setting.name} is for {', '.join(setting.of)}, not for {component}")
-    if given["root_ca_file"] is not None:
-        settings["root-ca"] = given["root_ca_file"].read_text()
+            raise click.UsageError(f"{setting.option} is for {', '.join(setting.of)}, not for {component}")
     if given["webhook"] is not None:
         settings |= zip(("webhook-port", "webhook-cert", "webhook-key"), given["webhook"], strict=True)
     for name in ("kubeconfig", "context", "liveness"):

@@ -20,12 +20,20 @@ Make = Callable[[Client, Settings, Callable[[], None]], Component]
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One thing a component can be told, by `--NAME VALUE`; `of` are the components that know it."""
+    """One thing a component can be told, by `--NAME VALUE`; `of` are the components that know it.
+
+    With `file` it is told by `--NAME-file PATH`, and what it gets is the text in there.
+    """
 
     name: str
     default: str
     about: str
     of: tuple[str, ...] = ("controllers",)
+    file: bool = False
+
+    @property
+    def option(self) -> str:
+        return f"--{self.name}-file" if self.file else f"--{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +82,15 @@ COMPONENTS: Mapping[str, Entry] = {
 
 SETTINGS = (
     Setting("controllers", "*", 'Which ones: "*", "a,b", or "*,-c".'),
+    Setting("root-ca", "", "The CA to publish in every namespace.", file=True),
+    Setting("service-account-private-key", "", "The key that signs tokens of ServiceAccounts' Secrets.", file=True),
+    Setting("cluster-signing-cert", "", "The CA that signs certificates asked for.", file=True),
+    Setting("cluster-signing-key", "", "Its key; without both nothing is signed.", file=True),
+    Setting("cluster-signing-duration", "8760h", "How long such a certificate is valid at most."),
+    Setting("node-eviction-rate", "0.1", "Nodes a second of a zone that are tainted NoExecute when they fail."),
+    Setting("secondary-node-eviction-rate", "0.01", "The same in a large zone most of which fails."),
+    Setting("large-cluster-size-threshold", "50", "How many nodes make a zone large."),
+    Setting("unhealthy-zone-threshold", "0.55", "The share of failing nodes that is most of a zone."),
     Setting(
         "cluster-cidr",
         "",
@@ -96,6 +113,17 @@ SETTINGS = (
 """What a component reads from `view.settings` or is made with; the names are upstream's flags where it has them."""
 
 
+NUMBERS = (
+    "horizontal-pod-autoscaler-tolerance",
+    "large-cluster-size-threshold",
+    "node-eviction-rate",
+    "secondary-node-eviction-rate",
+    "terminated-pod-gc-threshold",
+    "unhealthy-zone-threshold",
+)
+"""Settings that are numbers."""
+
+
 class UnknownController(ValueError):
     """`--controllers` names something that does not exist."""
 
@@ -105,14 +133,27 @@ def make_controllers(client: Client, settings: Settings, on_fenced: Callable[[],
 
     Raises UnknownController; ConfigError for settings that cannot be.
     """
-    from understudy.operators.nodeipam.ranges import ranges_of
-
-    try:
-        ranges_of(settings)
-    except ValueError as error:
-        raise ConfigError(f"the ranges of addresses cannot be: {error}") from None
+    _check(settings)
     chosen = choose(settings.get("controllers", "*").split(","))
     return Manager(client, chosen, settings=settings, on_fenced=on_fenced)
+
+
+def _check(settings: Settings) -> None:
+    """Raises ConfigError for what a controller could only stumble over, object by object."""
+    from understudy.operators.certificates.signers import authorities
+    from understudy.operators.nodeipam.ranges import ranges_of
+    from understudy.values.jws import private_key
+
+    key = settings.get("service-account-private-key")
+    try:
+        ranges_of(settings)
+        authorities(settings)
+        if key:
+            private_key(key)
+        for name in NUMBERS:
+            float(settings.get(name) or 0)
+    except ValueError as error:
+        raise ConfigError(f"the settings of the controllers cannot be: {error}") from None
 
 
 def registry() -> Mapping[str, Controller]:

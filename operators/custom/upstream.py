@@ -53,8 +53,12 @@ OPTIONAL = (
     "kube-apiserver-serving-clustertrustbundle-publisher-controller",
     "podcertificaterequest-cleaner-controller",
     "selinux-warning-controller",
+    "service-lb-controller",
     "storage-version-migrator-controller",
     "storageversion-garbage-collector-controller",
     "token-cleaner-controller",
 )
 """Those that run only if asked for by name or by a feature gate; kubeadm asks for the first and the last."""
+
+OWN = ("addresspool-controller",)
+"""Those that are ours alone."""

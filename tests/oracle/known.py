@@ -19,11 +19,6 @@ class Known:
 
 RULES: Sequence[Known] = (
     Known(
-        r"^Event Node/\S+ Normal (RegisteredNode|RemovingNode) node-controller .* is only upstream",
-        "a decision has no memory of which nodes it met before (docs/controllers/nodelifecycle.md)",
-        "node-",
-    ),
-    Known(
         r"^(Endpoints|EndpointSlice) .* \.metadata\.annotations: "
         r'ours \{"endpoints\.kubernetes\.io/last-change-trigger-time": "TIME"\}, upstream "\(nothing\)"$',
         "found by comparing Pods with what is written, not by remembering: what a Service's change or a lost slice "

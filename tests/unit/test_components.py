@@ -68,7 +68,16 @@ async def test_the_controllers_component_is_a_manager_of_those_chosen() -> None:
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-def test_ranges_that_cannot_be_are_refused_before_anything_runs() -> None:
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"cluster-cidr": "10.244.0.0/33"},
+        {"service-account-private-key": "no PEM"},
+        {"cluster-signing-cert": "PEM"},
+        {"node-eviction-rate": "often"},
+    ],
+)
+def test_settings_that_cannot_be_are_refused_before_anything_runs(settings: dict[str, str]) -> None:
     client = Client(FakeApi().transport("me"))
-    with pytest.raises(ConfigError, match="the ranges of addresses cannot be"):
-        make_controllers(client, {"cluster-cidr": "10.244.0.0/33"}, lambda: None)
+    with pytest.raises(ConfigError, match="the settings of the controllers cannot be: "):
+        make_controllers(client, settings, lambda: None)

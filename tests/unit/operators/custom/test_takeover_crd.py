@@ -23,10 +23,10 @@ def test_it_is_the_kind_the_handlers_serve() -> None:
     assert f"{CRD['spec']['group']}/{version}" == API
 
 
-def test_its_rule_knows_exactly_upstreams_controllers() -> None:
+def test_its_rule_knows_exactly_the_controllers_there_are() -> None:
     [rule] = SCHEMA["spec"]["properties"]["controllers"]["properties"]["run"]["items"]["x-kubernetes-validations"]
     named = re.findall(r"'([a-z-]+-controller)'", rule["rule"])
-    assert sorted(named) == sorted((*upstream.DEFAULT, *upstream.OPTIONAL))
+    assert sorted(named) == sorted((*upstream.DEFAULT, *upstream.OPTIONAL, *upstream.OWN))
 
 
 def test_its_spec_has_the_components_and_those_reserved() -> None:

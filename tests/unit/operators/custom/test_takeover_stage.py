@@ -228,6 +228,6 @@ def test_refusals(name: str, spec: dict[str, Any], why: str) -> None:
     assert bool(said) == bool(why)
 
 
-def test_every_controller_of_ours_is_known_of_upstream() -> None:
-    assert set(names(["*"])) <= {*upstream.DEFAULT, *upstream.OPTIONAL}
+def test_every_controller_of_ours_is_upstreams_or_named_as_our_own() -> None:
+    assert set(names(["*"])) <= {*upstream.DEFAULT, *upstream.OPTIONAL, *upstream.OWN}
     assert not set(upstream.DEFAULT) & set(upstream.OPTIONAL)
