@@ -86,7 +86,7 @@ def _write(event: dict[str, object]) -> Write:
     target, spec = event.get("objectRef") or {}, (event.get("requestObject") or {})
     assert isinstance(target, dict) and isinstance(spec, dict)  # noqa: PT018 - one fact about the log's form
     resource = "/".join(part for part in (target.get("resource", ""), target.get("subresource", "")) if part)
-    holder = (spec.get("spec") or {}).get("holderIdentity", "") if resource == "leases" and spec else None
+    holder = (spec.get("spec") or {}).get("holderIdentity") if resource == "leases" else None
     user = event["user"]
     assert isinstance(user, dict)
     return Write(

@@ -64,6 +64,15 @@ def test_reigns_are_told_once_however_often_a_lease_is_renewed() -> None:
     assert reigns(writes, "kube-scheduler") == []
 
 
+def test_an_annotation_on_a_lease_changes_no_holder() -> None:
+    target = {"resource": "leases", "namespace": "kube-system", "name": "kube-controller-manager"}
+    asked = event(
+        2, "operator", verb="patch", objectRef=target, requestObject={"metadata": {"annotations": {"a": "b"}}}
+    )
+    writes = read([lease(1, f"{OURS}a_1"), asked])
+    assert [holder for _, holder in reigns(writes, "kube-controller-manager")] == [f"{OURS}a_1"]
+
+
 def test_a_proper_handover_is_no_overlap() -> None:
     there = [lease(1, "kcm_1"), event(2, THEIRS), lease(3, f"{OURS}a_1")]
     back = [event(20, ACCOUNT), lease(30, "", ACCOUNT), lease(32, "kcm_2"), event(33, THEIRS)]
