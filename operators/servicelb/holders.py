@@ -4,8 +4,10 @@ What Services tell in their status is all the memory there is. Used by the built
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 from understudy.kinds.core import SERVICES, Service
+from understudy.operators.servicelb.addresses import canonical
 from understudy.state.store import Index
 from understudy.state.view import View
 
@@ -14,8 +16,17 @@ SHARE = "understudy.dev/share-address"
 
 
 def addresses_of(service: Service) -> list[str]:
-    """The addresses its load balancer is reached at, whoever has made it."""
-    return [each.ip for each in service.status.loadBalancer.ingress if each.ip]
+    """The addresses its load balancer is reached at, whoever has made it; all written in the same way."""
+    return [address for each in service.status.loadBalancer.ingress if (address := _known(each.ip))]
+
+
+@lru_cache(maxsize=16384)
+def _known(text: str) -> str:
+    """An address as we write it; "" for what is none (a host name, or 010.0.0.1, which may be read in two ways)."""
+    try:
+        return canonical(text)
+    except ValueError:
+        return ""
 
 
 BALANCED: Index[Service] = Index(

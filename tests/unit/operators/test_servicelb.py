@@ -183,6 +183,12 @@ def test_one_address_a_family() -> None:
     assert got(service(ipFamilies=DUAL, ipFamilyPolicy="PreferDualStack")) == ["10.0.0.1"]
 
 
+def test_an_address_is_taken_however_it_is_written() -> None:
+    wide = pool(addresses=["fd00::1-fd00::2"])
+    other = service("other", "FD00:0::1", "010.0.0.1", loadBalancerClass="example.com/other")
+    assert got(service(ipFamilies=["IPv6"]), other, pools=[wide]) == ["fd00::2"]
+
+
 # Keeping it
 
 
@@ -241,6 +247,13 @@ def test_services_share_an_address_if_both_ask_for_it() -> None:
 )
 def test_else_they_do_not(other: Service) -> None:
     assert got(sharing("a", selector={"app": "a"}), other) == ["10.0.0.2"]
+
+
+def test_nobody_gets_at_the_address_of_another_namespace_by_its_key() -> None:
+    mine = service("a", annotations={SHARE: "k", ADDRESSES: "10.0.0.1"}, ports=[443])
+    theirs = sharing("b", "10.0.0.1")
+    theirs.metadata.namespace = "theirs"
+    assert refusal(decided(mine, theirs)) == "address 10.0.0.1 is held by Service theirs/b"
 
 
 def test_who_has_begun_to_use_another_s_port_moves() -> None:
@@ -399,7 +412,10 @@ def test_a_pool_tells_what_is_wrong_with_it() -> None:
 
 def test_the_time_of_a_condition_moves_with_its_status_only() -> None:
     mine = pool()
-    mine.status.conditions = [Condition("Ready", "True", "2020-01-01T00:00:00Z", reason="Other")]
+    mine.status.conditions = [
+        Condition("Ready", "True", "2020-01-01T00:00:00Z", reason="Other"),
+        Condition("Exhausted", "True", "2020-01-01T00:00:00Z", reason="AllInUse"),
+    ]
     seen = view([], [mine])
     patch = only(run(status.decide(mine, seen, NOW), seen), Patch)
     since = {each["type"]: each["lastTransitionTime"] for each in patch.body["status"]["conditions"]}
