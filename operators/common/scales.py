@@ -5,7 +5,6 @@ The disruption and the autoscaler loop call this. It answers to the RESTMapper a
 """
 
 from collections.abc import Generator
-from dataclasses import replace
 from typing import Any
 
 from understudy.errors import NotFound
@@ -21,7 +20,7 @@ def scaled_kind(api: str, kind: str, view: View) -> Generator[Step, Any, Kind[Sc
     found = resource_of(api, kind, view)
     if found is None:
         found = yield from _discovered(api, kind)
-    return None if found is None else replace(found, type=Scale, metadata_only=False)  # type: ignore[arg-type]
+    return None if found is None else Kind(found.api, found.plural, found.kind, Scale, found.namespaced)
 
 
 def resource_of(api: str, kind: str, view: View) -> Kind[Obj] | None:
