@@ -136,7 +136,12 @@ class TerminatedState(Struct, gc=False, frozen=True):
     finishedAt: str | None = None
 
 
+class WaitingState(Struct, gc=False, frozen=True):
+    """That it waits is all that is read of it."""
+
+
 class ContainerState(Struct, gc=False, frozen=True):
+    waiting: WaitingState | None = None
     terminated: TerminatedState | None = None
 
 
@@ -191,9 +196,16 @@ class NodeAddress(Struct, gc=False, frozen=True):
     address: str
 
 
+class AttachedVolume(Struct, gc=False, frozen=True):
+    name: str
+    devicePath: str = ""
+
+
 class NodeStatus(Struct, gc=False):
     conditions: list[Condition] = []
     addresses: list[NodeAddress] = []
+    volumesAttached: list[AttachedVolume] = []
+    volumesInUse: list[str] = []
 
 
 class Node(Obj, gc=False):

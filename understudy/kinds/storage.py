@@ -64,8 +64,46 @@ class StorageClass(Obj, gc=False):
     volumeBindingMode: str | None = None
 
 
+class AttachmentSource(Struct, gc=False, frozen=True):
+    """A volume that is not a PersistentVolume's is not read."""
+
+    persistentVolumeName: str | None = None
+
+
+class VolumeAttachmentSpec(Struct, gc=False, frozen=True):
+    attacher: str = ""
+    nodeName: str = ""
+    source: AttachmentSource = AttachmentSource()
+
+
+class VolumeError(Struct, gc=False, frozen=True):
+    message: str = ""
+
+
+class VolumeAttachmentStatus(Struct, gc=False, frozen=True):
+    attached: bool = False
+    attachError: VolumeError | None = None
+
+
+class VolumeAttachment(Obj, gc=False):
+    spec: VolumeAttachmentSpec = VolumeAttachmentSpec()
+    status: VolumeAttachmentStatus = VolumeAttachmentStatus()
+
+
+class CSIDriverSpec(Struct, gc=False, frozen=True):
+    attachRequired: bool | None = None
+
+
+class CSIDriver(Obj, gc=False):
+    spec: CSIDriverSpec = CSIDriverSpec()
+
+
 PERSISTENT_VOLUMES = Kind("v1", "persistentvolumes", "PersistentVolume", PersistentVolume, namespaced=False)
 STORAGE_CLASSES = Kind("storage.k8s.io/v1", "storageclasses", "StorageClass", StorageClass, namespaced=False)
 VOLUME_ATTRIBUTES_CLASSES = Kind(
     "storage.k8s.io/v1", "volumeattributesclasses", "VolumeAttributesClass", Obj, namespaced=False
 )
+VOLUME_ATTACHMENTS = Kind(
+    "storage.k8s.io/v1", "volumeattachments", "VolumeAttachment", VolumeAttachment, namespaced=False
+)
+CSI_DRIVERS = Kind("storage.k8s.io/v1", "csidrivers", "CSIDriver", CSIDriver, namespaced=False)

@@ -158,6 +158,8 @@ def _storage() -> list[Resource]:
     api = "storage.k8s.io/v1"
     return [
         _global(api, "storageclasses", "StorageClass"),
+        _global(api, "csidrivers", "CSIDriver"),
+        replace(_global(api, "volumeattachments", "VolumeAttachment"), status=True),
     ]
 
 

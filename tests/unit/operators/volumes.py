@@ -4,10 +4,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tests.unit.operators.decisions import make, view_of
-from understudy.kinds.core import PERSISTENT_VOLUME_CLAIMS, PODS, PersistentVolumeClaim
+from understudy.kinds.core import NODES, PERSISTENT_VOLUME_CLAIMS, PODS, PersistentVolumeClaim
 from understudy.kinds.kind import Kind
 from understudy.kinds.meta import Obj
-from understudy.kinds.storage import PERSISTENT_VOLUMES, STORAGE_CLASSES, PersistentVolume, StorageClass
+from understudy.kinds.storage import (
+    CSI_DRIVERS,
+    PERSISTENT_VOLUMES,
+    STORAGE_CLASSES,
+    VOLUME_ATTACHMENTS,
+    PersistentVolume,
+    StorageClass,
+)
 from understudy.state.view import View
 
 DONE = {"pv.kubernetes.io/bind-completed": "yes"}
@@ -65,6 +72,7 @@ def storage_class(
 
 
 def world(*objects: Obj) -> View:
-    """A view that holds these claims, volumes, classes and Pods."""
-    kinds: list[Kind[Any]] = [PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, STORAGE_CLASSES, PODS]
+    """A view that holds these claims, volumes, Pods, nodes and whatever else the volume loops read."""
+    kinds: list[Kind[Any]] = [PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, STORAGE_CLASSES, PODS, NODES]
+    kinds += [VOLUME_ATTACHMENTS, CSI_DRIVERS]
     return view_of({kind: [each for each in objects if type(each) is kind.type] for kind in kinds})
