@@ -39,6 +39,8 @@ class Cache:
         self._on: dict[str, dict[str, Tenant]] = {}
         self.assumed = 0
         """How many pods are assumed and not yet seen bound."""
+        self.version = 0
+        """Moves with every change."""
         self.priorities: Counter[int] = Counter()
         """How many pods there are of each priority."""
 
@@ -96,16 +98,19 @@ class Cache:
 
     def _rename(self, held: Tenant, badge: Badge) -> None:
         if held.badge != badge:
+            self.version += 1
             self._columns.rename(held.badge, badge, held.node)
             held.badge = badge
 
     def _enter(self, tenant: Tenant) -> None:
+        self.version += 1
         self._held[tenant.pod.uid] = tenant
         self._on.setdefault(tenant.node, {})[tenant.pod.uid] = tenant
         self.priorities[tenant.priority] += 1
         self._columns.add(tenant.usage, tenant.node, tenant.badge)
 
     def _leave(self, tenant: Tenant) -> int:
+        self.version += 1
         del self._held[tenant.pod.uid]
         there = self._on[tenant.node]
         del there[tenant.pod.uid]

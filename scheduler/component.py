@@ -20,6 +20,7 @@ from understudy.obs.metrics import STORE_OBJECTS, WATCH_AGE
 from understudy.scheduler.events import Recorder
 from understudy.scheduler.explain import best, record
 from understudy.scheduler.kinds import (
+    BUDGETS,
     NAMESPACES,
     NODES,
     PODS,
@@ -78,13 +79,14 @@ class Scheduler:
 
     def _surroundings(self) -> list[Store[Any]]:
         """What else a place may depend on; by-and-by, for nobody waits for it."""
-        namespaces, services = Store(NAMESPACES), Store(SERVICES)
+        namespaces, services, budgets = Store(NAMESPACES), Store(SERVICES), Store(BUDGETS)
         namespaces.hooks.append(self.loop.saw_namespace)
         services.hooks.append(self.loop.surroundings.saw_service)
+        budgets.hooks.append(self.loop.budgets.saw)
         owners: list[Store[Any]] = [Store(kind) for kind in (REPLICATION_CONTROLLERS, REPLICA_SETS, STATEFUL_SETS)]
         for store in owners:
             store.hooks.append(partial(self.loop.surroundings.saw_owner, store.kind.id))
-        return [namespaces, services, *owners]
+        return [namespaces, services, budgets, *owners]
 
     @property
     def unsynced(self) -> list[str]:
@@ -165,6 +167,7 @@ class Scheduler:
             "assumed": loop.cache.assumed,
             "counted": len(loop.cache),
             "binding": loop.in_flight,
+            "nominated": len(loop.nominations),
             "events": len(self._events),
             "conditions": len(self._status),
         }

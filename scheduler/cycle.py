@@ -6,16 +6,19 @@ pkg/scheduler/schedule_one.go.
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from understudy.scheduler import diagnosis
-from understudy.scheduler.columns import Columns
+from understudy.scheduler.columns import Columns, Mask
 from understudy.scheduler.diagnosis import Diagnosis
-from understudy.scheduler.shape import Shape
-from understudy.scheduler.standing import INFEASIBLE, Standing, judge, totals
+from understudy.scheduler.nominations import Nominations, Nominee
+from understudy.scheduler.shape import PodInfo, Shape
+from understudy.scheduler.standing import INFEASIBLE, Standing, Totals, judge, totals
 
 KEPT = 128
 """Shapes whose standing is kept. Each takes about 20 bytes a node."""
@@ -38,11 +41,32 @@ class _Remembered:
 
 
 class Cycle:
-    """Decides on `columns`, which others change between two calls."""
+    """Decides on `columns` and `nominations`, which others change between two calls."""
 
-    def __init__(self, columns: Columns) -> None:
+    def __init__(self, columns: Columns, nominations: Nominations | None = None) -> None:
         self._columns = columns
+        self._nominations = Nominations() if nominations is None else nominations
         self._kept: OrderedDict[Shape, _Remembered] = OrderedDict()
+
+    def choose(self, info: PodInfo, draw: float) -> Placement | Diagnosis:
+        """The best node for that pod, or the diagnosis: room that others are nominated for is not given to it.
+
+        The node it is nominated for is taken if it will do, without a look at others.
+        """
+        may_preempt = info.pod.spec.preemptionPolicy != "Never"
+        if not self._nominations:
+            return self.pick(info.shape, draw, may_preempt=may_preempt)
+        rivals = self._nominations.rivals(info)
+        own = self._nominations.node_of(info.uid)
+        if own is not None:
+            rows = self._columns.rows_named([own])
+            rows = rows[self._open(info.shape, rows, rivals)]
+            if len(rows):
+                score = sum(int(each[0]) for each in totals(info.shape, self._columns, rows).values())
+                return Placement(own, score, 1)
+        if not rivals:
+            return self.pick(info.shape, draw, may_preempt=may_preempt)
+        return self._pick_beside(info.shape, rivals, draw, may_preempt)
 
     def pick(self, shape: Shape, draw: float, *, may_preempt: bool = True) -> Placement | Diagnosis:
         """The best node for a pod of this shape, or the diagnosis. `may_preempt` only changes what it says."""
@@ -54,6 +78,11 @@ class Cycle:
         best = int(total.max(initial=INFEASIBLE))
         if best == INFEASIBLE:
             return self._diagnose(known, shape, may_preempt)
+        return self._draw(total, draw)
+
+    def _draw(self, total: Totals, draw: float) -> Placement:
+        """One of the best rows."""
+        best = int(total.max())
         equals = np.flatnonzero(total == best)
         row = int(equals[int(draw * len(equals))])
         return Placement(self._columns.names[row], best, len(equals))
@@ -72,6 +101,49 @@ class Cycle:
             rows = [row for row in rows if names[row] in shape.names]
         return bool(rows) and bool(judge(shape, self._columns, np.array(rows, np.intp)).any())
 
+    def _pick_beside(
+        self, shape: Shape, rivals: Sequence[Nominee], draw: float, may_preempt: bool
+    ) -> Placement | Diagnosis:
+        """As `pick`, among the nodes that would do whether or not the rivals come to where they are nominated for."""
+        columns = self._columns
+        if shape.names is not None:
+            rows = columns.rows_named(shape.names)
+            feasible = rows[self._open(shape, rows, rivals)]
+            if len(feasible):
+                return self._best_of(shape, feasible, draw)
+        else:
+            rows, standing = np.flatnonzero(columns.real), self._remembered(shape).standing
+            with self._present(rivals):
+                standing.update()
+                beside = standing.total[: columns.size] != INFEASIBLE
+            standing.update()
+            total = np.where(beside, standing.total[: columns.size], INFEASIBLE)
+            if (total != INFEASIBLE).any():
+                return self._draw(total, draw)
+        with self._present(rivals):
+            return diagnosis.diagnose(shape, columns, rows, may_preempt=may_preempt)
+
+    def _open(self, shape: Shape, rows: NDArray[np.intp], rivals: Sequence[Nominee]) -> Mask:
+        """Which of the rows are feasible with the rivals where they are to be, and without."""
+        with self._present(rivals):
+            beside = judge(shape, self._columns, rows)
+        return beside & judge(shape, self._columns, rows)
+
+    @contextmanager
+    def _present(self, rivals: Sequence[Nominee]) -> Iterator[None]:
+        """Count the nominated pods as if they were there already."""
+        there = [each for each in rivals if each.node in self._columns.row_of]
+        crowd = self._columns.crowd
+        before = crowd.version, crowd.stirs
+        for each in there:
+            self._columns.add(each.info.shape.usage, each.node, each.info.badge)
+        try:
+            yield
+        finally:
+            for each in there:
+                self._columns.remove(each.info.shape.usage, each.node, each.info.badge)
+            crowd.version, crowd.stirs = before
+
     def _pick_named(self, shape: Shape, names: frozenset[str], draw: float, may_preempt: bool) -> Placement | Diagnosis:
         """As `pick`, for pods that can only go to nodes they name, such as a DaemonSet's: look at those alone."""
         columns = self._columns
@@ -79,6 +151,10 @@ class Cycle:
         feasible = rows[judge(shape, columns, rows)]
         if not len(feasible):
             return diagnosis.diagnose(shape, columns, rows, may_preempt=may_preempt)
+        return self._best_of(shape, feasible, draw)
+
+    def _best_of(self, shape: Shape, feasible: NDArray[np.intp], draw: float) -> Placement:
+        columns = self._columns
         total = np.sum(list(totals(shape, columns, feasible).values()), axis=0)
         best = int(total.max())
         equals = feasible[total == best]

@@ -1,17 +1,17 @@
 """Why a pod fits nowhere: reasons counted by plugin, and the sentence kubectl shows.
 
 Wording and order are upstream's: `FitError` in pkg/scheduler/framework/types.go, and what DefaultPreemption adds when
-it finds no victims (framework/preemption/preemption.go), which this scheduler never does.
+it finds no victims (framework/preemption/preemption.go). `preemption` is asked only if there may be some.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from understudy.scheduler.columns import Columns
+from understudy.scheduler.columns import Columns, Mask
 from understudy.scheduler.framework import Rejection
 from understudy.scheduler.plugins import node_affinity
 from understudy.scheduler.profile import FILTERS, WIDE
@@ -29,10 +29,23 @@ Counts = Mapping[str, Mapping[str, int]]
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """`reasons` counts nodes by plugin and reason; `message` is what events and conditions say."""
+    """`reasons` counts nodes by plugin and reason; `message` is what events and conditions say.
+
+    `bare` is the message without what preemption adds, `hopeful` are the rows others could leave for the pod.
+    """
 
     message: str
     reasons: Counts
+    bare: str = field(default="", compare=False)
+    hopeful: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, np.intp), compare=False)
+
+    def refused(self, refusal: str) -> "Diagnosis":
+        """With what preemption says that found nobody to leave."""
+        return replace(self, message=f"{self.bare} {NO_CLAIMS}, preemption: {refusal}")
+
+    def preempting(self) -> "Diagnosis":
+        """With what is said once others have to leave for the pod: nothing."""
+        return replace(self, message=self.bare)
 
 
 def diagnose(shape: Shape, columns: Columns, rows: NDArray[np.intp], *, may_preempt: bool = True) -> Diagnosis:
@@ -42,16 +55,29 @@ def diagnose(shape: Shape, columns: Columns, rows: NDArray[np.intp], *, may_pree
         return Diagnosis(NO_NODES, {})
     if shape.conflict:
         reasons: Counts = {node_affinity.NAME: {node_affinity.CONFLICT: nodes}}
-        return Diagnosis(_message(nodes, node_affinity.CONFLICT, 0, may_preempt), reasons)
-    counts, hopeful = _ask(shape, columns, rows)
+        return _diagnosis(columns, node_affinity.CONFLICT, reasons, rows[:0], may_preempt)
+    counts, hopeful = count(shape, columns, rows)
     if len(rows) < nodes:
         narrowed = f"node(s) didn't satisfy plugin(s) [{node_affinity.NAME}]"
         counts[node_affinity.NAME][narrowed] += nodes - len(rows)
-    return Diagnosis(_message(nodes, _histogram(counts), hopeful, may_preempt), counts)
+    total: Counter[str] = Counter()
+    for each in counts.values():
+        total.update(each)
+    return _diagnosis(columns, histogram(total), counts, rows[hopeful], may_preempt)
 
 
-def _ask(shape: Shape, columns: Columns, rows: NDArray[np.intp]) -> tuple[dict[str, Counter[str]], int]:
-    """The counts, and how many nodes might take the pod if others had to leave."""
+def no_node(nodes: int) -> str:
+    """How every sentence begins."""
+    return f"0/{nodes} nodes are available:"
+
+
+def histogram(counts: Mapping[str, int]) -> str:
+    """Reasons with the numbers of their nodes, sorted as text."""
+    return ", ".join(sorted(f"{number} {reason}" for reason, number in counts.items() if number))
+
+
+def count(shape: Shape, columns: Columns, rows: NDArray[np.intp]) -> tuple[dict[str, Counter[str]], Mask]:
+    """Nodes counted by plugin and reason, and which of them might take the pod if others had to leave."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     left = np.ones(len(rows), np.bool_)
     hopeless = np.zeros(len(rows), np.bool_)
@@ -63,7 +89,7 @@ def _ask(shape: Shape, columns: Columns, rows: NDArray[np.intp]) -> tuple[dict[s
             turned_down |= where
             hopeless |= final & left
         left &= ~turned_down
-    return counts, int((~hopeless).sum())
+    return counts, ~hopeless
 
 
 def _rejections(shape: Shape, columns: Columns, rows: NDArray[np.intp]) -> Iterable[tuple[str, list[Rejection]]]:
@@ -77,16 +103,11 @@ def _rejections(shape: Shape, columns: Columns, rows: NDArray[np.intp]) -> Itera
             yield wide.NAME, [Rejection(each.reason, each.where[rows], each.final[rows]) for each in said]
 
 
-def _histogram(counts: Mapping[str, Mapping[str, int]]) -> str:
-    total: Counter[str] = Counter()
-    for reasons in counts.values():
-        total.update(reasons)
-    return ", ".join(sorted(f"{number} {reason}" for reason, number in total.items()))
-
-
-def _message(nodes: int, why: str, hopeful: int, may_preempt: bool) -> str:
-    said = f"0/{nodes} nodes are available: {why}. {NO_CLAIMS}, preemption:"
+def _diagnosis(columns: Columns, why: str, reasons: Counts, hopeful: NDArray[np.intp], may_preempt: bool) -> Diagnosis:
+    """As if nobody were less important: then no node that others could leave has victims."""
+    nodes = columns.count
+    found = Diagnosis("", reasons, f"{no_node(nodes)} {why}.", hopeful)
     if not may_preempt:
-        return f"{said} {NEVER}"
-    victims = _histogram({"": {text: n for text, n in ((NO_VICTIMS, hopeful), (NOT_HELPFUL, nodes - hopeful)) if n}})
-    return f"{said} 0/{nodes} nodes are available: {victims}."
+        return found.refused(NEVER)
+    victims = histogram({NO_VICTIMS: len(hopeful), NOT_HELPFUL: nodes - len(hopeful)})
+    return found.refused(f"{no_node(nodes)} {victims}.")

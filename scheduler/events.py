@@ -37,13 +37,14 @@ NOTE_BYTES = 1024
 
 
 class Happening(NamedTuple):
-    """What happened, apart from to whom: `source` is the scheduler's name the pod asked for."""
+    """What happened, apart from to whom: `source`: the scheduler's name the pod asked for, `related`: who caused it."""
 
     source: str
     type: str
     reason: str
     action: str
     note: str
+    related: Pod | None = None
 
 
 @dataclass(slots=True)
@@ -186,20 +187,25 @@ class Recorder:
             "reason": what.reason,
             "type": what.type,
             "note": _cut(what.note),
-            "regarding": {
-                "apiVersion": "v1",
-                "kind": "Pod",
-                "namespace": pod.namespace,
-                "name": pod.name,
-                "uid": pod.uid,
-                "resourceVersion": pod.metadata.resourceVersion,
-            },
+            "regarding": _reference(pod),
+            **({} if what.related is None else {"related": _reference(what.related)}),
         }
 
     def _number(self, now: datetime) -> int:
         """Nanoseconds since 1970, as in upstream's names, and never the same twice."""
         self._last_number = max(self._last_number + 1, int(now.timestamp() * 1e6) * 1000)
         return self._last_number
+
+
+def _reference(pod: Pod) -> dict[str, str]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "namespace": pod.namespace,
+        "name": pod.name,
+        "uid": pod.uid,
+        "resourceVersion": pod.metadata.resourceVersion,
+    }
 
 
 def _cut(note: str) -> str:

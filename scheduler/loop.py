@@ -17,16 +17,20 @@ from datetime import UTC, datetime
 from understudy.api.client import Client
 from understudy.api.transport import Fenced
 from understudy.scheduler.bind import Outcome, Result, bind
+from understudy.scheduler.budgets import Budgets
 from understudy.scheduler.cache import Cache
 from understudy.scheduler.columns import Columns
-from understudy.scheduler.cycle import Cycle
+from understudy.scheduler.cycle import Cycle, Placement
 from understudy.scheduler.diagnosis import Diagnosis
 from understudy.scheduler.events import Happening, Recorder
 from understudy.scheduler.explain import Decision, History
 from understudy.scheduler.kinds import Labelled, Node, Pod
 from understudy.scheduler.metrics import ALGORITHM_SECONDS, ERROR, SCHEDULED, UNSCHEDULABLE
+from understudy.scheduler.nominations import Nominations
+from understudy.scheduler.preemption import Preemption
 from understudy.scheduler.queue import Entry, Queue
-from understudy.scheduler.shape import Shapes, same_usage, usage_of
+from understudy.scheduler.room import Room
+from understudy.scheduler.shape import PodInfo, Shapes, same_usage, usage_of
 from understudy.scheduler.status import ERROR as SCHEDULER_ERROR
 from understudy.scheduler.status import UNSCHEDULABLE as UNSCHEDULABLE_REASON
 from understudy.scheduler.status import Status
@@ -63,7 +67,9 @@ class Loop:
     ) -> None:
         self.columns = Columns()
         self.cache = Cache(self.columns)
-        self.cycle = Cycle(self.columns)
+        self.nominations = Nominations()
+        self.cycle = Cycle(self.columns, self.nominations)
+        self.budgets = Budgets()
         self.queue = Queue()
         self.surroundings = Surroundings(self.columns.crowd)
         self.shapes = Shapes(self.surroundings)
@@ -82,6 +88,17 @@ class Loop:
         self._binding: set[asyncio.Task[None]] = set()
         self._more = asyncio.Event()
         self._slot = asyncio.Event()
+        self.room = Room(
+            client,
+            events,
+            status,
+            Preemption(self.columns, self.cache, self.nominations, self.budgets),
+            self.nominations,
+            self.cache,
+            clock=clock,
+            freed=self._freed,
+            again=self._again,
+        )
 
     @property
     def in_flight(self) -> int:
@@ -107,7 +124,7 @@ class Loop:
         elif new.spec.nodeName:
             self._bound(new)
         elif new.spec.schedulerName in self._names and self.cache.node_of(new.uid) is None:
-            self._wanting(new)
+            self._wanting(new, old)
 
     def saw_namespace(self, new: Labelled | None, old: Labelled | None) -> None:
         """A namespace came, changed or went: what selects namespaces by labels may be about others now."""
@@ -130,16 +147,40 @@ class Loop:
         self._changed(self.cache.place(new, usage, badge, new.spec.nodeName))
         self._stirred()
 
-    def _wanting(self, pod: Pod) -> None:
+    def _wanting(self, pod: Pod, old: Pod | None) -> None:
         if pod.deleting or pod.spec.schedulingGates:
             self._leave_queue(pod.uid)
             return
-        self.queue.add(self.shapes.describe(pod), self._now())
+        info = self.shapes.describe(pod)
+        self.queue.add(info, self._now())
+        self._nominate(info, "" if old is None else old.status.nominatedNodeName)
+        self._more.set()
+
+    def _nominate(self, info: PodInfo, before: str) -> None:
+        """Follow the pod's status where that has changed; what was decided here may not be in it yet."""
+        after, known = info.pod.status.nominatedNodeName, self.nominations.node_of(info.uid)
+        if after == before or (not after and known != before):
+            after = known or ""
+        if after:
+            self.nominations.set(info, after)
+        elif known is not None:
+            self.nominations.clear(info.uid)
+            self._freed(known)
+
+    def _freed(self, node: str) -> None:
+        """Room on that node is kept for nobody any more."""
+        self._changed(self.columns.row_of.get(node))
+
+    def _again(self, uid: str) -> None:
+        """That pod is to be tried again."""
+        self.queue.activate(uid, self._now())
         self._more.set()
 
     def _leave_queue(self, uid: str) -> None:
         if uid in self.queue:
             self.queue.remove(uid, self._now())
+            if (node := self.nominations.clear(uid)) is not None:
+                self._freed(node)
         self._status.forget(uid)
 
     def _changed(self, row: int | None) -> None:
@@ -168,6 +209,7 @@ class Loop:
         """Wait for the answers of the bindings that are on their way; end those that do not come."""
         if self._binding:
             await asyncio.wait(self._binding, timeout=timeout)
+        await self.room.stop()
         for task in self._binding:
             task.cancel()
         await asyncio.gather(*self._binding, return_exceptions=True)
@@ -190,14 +232,17 @@ class Loop:
     def _decide(self, entry: Entry) -> None:
         entry.info = self.shapes.refresh(entry.info)
         pod, shape = entry.info.pod, entry.info.shape
+        if pod.uid in self.room.busy:
+            self.queue.park(entry, self._now())
+            return
         started = time.perf_counter()
-        may_preempt = pod.spec.preemptionPolicy != "Never"
-        said = self.cycle.pick(shape, self._rng.random(), may_preempt=may_preempt)
+        said = self.cycle.choose(entry.info, self._rng.random())
         ALGORITHM_SECONDS.observe(time.perf_counter() - started)
-        self.history.remember(pod.key, Decision(self._clock(), pod.metadata.resourceVersion, said))
         if isinstance(said, Diagnosis):
             self._park(entry, said)
             return
+        self._remember(pod, said)
+        self.nominations.clear(pod.uid)
         self.cache.assume(pod, shape.usage, entry.info.badge, said.node)
         self.queue.placed(entry, self._now())
         task = asyncio.get_running_loop().create_task(self._bind(entry, said.node))
@@ -213,7 +258,12 @@ class Loop:
     def _park(self, entry: Entry, diagnosis: Diagnosis) -> None:
         UNSCHEDULABLE.inc()
         self.queue.park(entry, self._now())
-        self._tell_failure(entry.info.pod, UNSCHEDULABLE_REASON, diagnosis.message)
+        said, nominated = self.room.seek(entry.info, diagnosis, self._rng.random())
+        self._remember(entry.info.pod, said)
+        self._tell_failure(entry.info.pod, UNSCHEDULABLE_REASON, said.message, nominated)
+
+    def _remember(self, pod: Pod, said: Placement | Diagnosis) -> None:
+        self.history.remember(pod.key, Decision(self._clock(), pod.metadata.resourceVersion, said))
 
     async def _bind(self, entry: Entry, node: str) -> None:
         pod = entry.info.pod
@@ -242,12 +292,12 @@ class Loop:
         if self.queue.get(pod.uid) is entry:
             self.queue.retry(entry, self._now())
             self._more.set()
-            self._tell_failure(pod, SCHEDULER_ERROR, result.error)
+            self._tell_failure(pod, SCHEDULER_ERROR, result.error, "" if pod.status.nominatedNodeName else None)
 
-    def _tell_failure(self, pod: Pod, reason: str, message: str) -> None:
+    def _tell_failure(self, pod: Pod, reason: str, message: str, nominated: str | None) -> None:
         what = Happening(pod.spec.schedulerName, "Warning", "FailedScheduling", "Scheduling", message)
         self._events.record(pod, what)
-        self._status.tell(pod, reason, message)
+        self._status.tell(pod, reason, message, nominated)
 
     # Waking
 
@@ -266,6 +316,9 @@ class Loop:
         if not self.queue.parked:
             return
         started = time.perf_counter()
+        for row in rows if self.nominations else ():
+            for nominee in self.nominations.on(self.columns.names[row]):
+                self.queue.activate(nominee.info.uid, now)
         for shape in list(self.queue.parked):
             if (rows or shape.social is not None) and self.cycle.helps(shape, rows):
                 self.queue.wake(shape, now)

@@ -4,6 +4,15 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from understudy.obs.metrics import METRICS
 
+PREEMPTIONS = Counter(
+    "scheduler_preemption_attempts_total", "Looks for pods that could make room for another.", registry=METRICS
+)
+VICTIMS = Histogram(
+    "scheduler_preemption_victims",
+    "Pods that had to leave, by preemption.",
+    buckets=(1, 2, 4, 8, 16, 32, 64),
+    registry=METRICS,
+)
 ATTEMPTS = Counter(
     "scheduler_schedule_attempts_total", "Attempts to schedule pods, by result.", ["result"], registry=METRICS
 )

@@ -174,6 +174,13 @@ class Queue:
         self._requeue(entry, now)
         return True
 
+    def activate(self, uid: str, now: float) -> None:
+        """That very pod may fit now, if it is parked."""
+        entry = self._entries.get(uid)
+        if entry is not None and entry.place is Place.PARKED:
+            self._unpark(entry)
+            self._requeue(entry, now)
+
     def flush(self, now: float) -> int:
         """Wake the shapes that were last tried long ago: the safety net for whatever was missed."""
         stale = [shape for shape, lot in self._lots.items() if now - lot.tried > STALE]
