@@ -1,6 +1,7 @@
 """Every controller there is, in the order `understudy controllers` prints them: importing a module registers it."""
 
 from understudy.operators import (
+    attachdetach,  # noqa: F401
     bootstrap,  # noqa: F401
     certificates,  # noqa: F401
     clusterroleaggregation,  # noqa: F401

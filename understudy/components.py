@@ -86,6 +86,11 @@ SETTINGS = (
     Setting("service-account-private-key", "", "The key that signs tokens of ServiceAccounts' Secrets.", file=True),
     Setting("cluster-signing-cert", "", "The CA that signs certificates asked for.", file=True),
     Setting("cluster-signing-key", "", "Its key; without both nothing is signed.", file=True),
+    *(
+        Setting(f"cluster-signing-{signer}-{part}", "", f"The same for the signer {signer} alone.", file=True)
+        for signer in ("kubelet-serving", "kubelet-client", "kube-apiserver-client", "legacy-unknown")
+        for part in ("cert", "key")
+    ),
     Setting("cluster-signing-duration", "8760h", "How long such a certificate is valid at most."),
     Setting("node-eviction-rate", "0.1", "Nodes a second of a zone that are tainted NoExecute when they fail."),
     Setting("secondary-node-eviction-rate", "0.01", "The same in a large zone most of which fails."),
@@ -140,7 +145,7 @@ def make_controllers(client: Client, settings: Settings, on_fenced: Callable[[],
 
 def _check(settings: Settings) -> None:
     """Raises ConfigError for what a controller could only stumble over, object by object."""
-    from understudy.operators.certificates.signers import authorities
+    from understudy.operators.certificates.signers import authorities, longest
     from understudy.operators.nodeipam.ranges import ranges_of
     from understudy.values.jws import private_key
 
@@ -148,6 +153,7 @@ def _check(settings: Settings) -> None:
     try:
         ranges_of(settings)
         authorities(settings)
+        longest(settings)
         if key:
             private_key(key)
         for name in NUMBERS:

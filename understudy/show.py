@@ -17,9 +17,15 @@ from understudy.loop.controller import Controller
 from understudy.obs.ask import page
 
 SHORT = {"deploy": "deployment", "rs": "replicaset", "rc": "replicationcontroller", "po": "pod", "no": "node"}
-SHORT |= {"svc": "service", "ns": "namespace", "sa": "serviceaccount"}
+SHORT |= {"svc": "service", "ns": "namespace", "sa": "serviceaccount", "sts": "statefulset", "ds": "daemonset"}
+SHORT |= {"cj": "cronjob", "hpa": "horizontalpodautoscaler", "pdb": "poddisruptionbudget", "quota": "resourcequota"}
+SHORT |= {"pv": "persistentvolume", "pvc": "persistentvolumeclaim", "csr": "certificatesigningrequest"}
 READS = frozenset({"get", "list", "watch"})
-CLUSTER_SCOPED = {"node", "nodes", "namespace", "namespaces"}
+CLUSTER_SCOPED = {
+    f"{kind}{end}"
+    for kind in ("addresspool", "certificatesigningrequest", "clusterrole", "namespace", "node", "persistentvolume")
+    for end in ("", "s")
+}
 
 
 class NothingToAsk(click.ClickException):

@@ -7,6 +7,7 @@ import pytest
 from tests.unit.plan.playing import WHY, Desk, bound, config_map, expecting, pod
 from understudy.api.transport import Lost
 from understudy.errors import ApiError, Conflict, Forbidden
+from understudy.kinds.authorization import SUBJECT_ACCESS_REVIEWS
 from understudy.kinds.core import CONFIG_MAPS, PODS
 from understudy.plan.doubt import is_doubtful
 from understudy.plan.steps import Create, Delete, Patch, Together
@@ -127,6 +128,14 @@ class TestCreate:
         desk.faults.next(UNAVAILABLE, method="POST")
         [new] = await desk.do(Create(PODS, "default", pod(prefix="web-"), why=WHY))
         assert desk.names(PODS) == [new.name]
+
+    @pytest.mark.parametrize("fault", [LOST_BEFORE, LOST_AFTER, TIMED_OUT_AFTER])
+    async def test_a_review_is_asked_again_since_it_leaves_nothing_to_look_after(self, fault: Fault) -> None:
+        desk = Desk()
+        desk.faults.next(fault, method="POST")
+        body = {"metadata": {}, "spec": {"user": "me", "nonResourceAttributes": {"path": "/", "verb": "get"}}}
+        [answer] = await desk.do(Create(SUBJECT_ACCESS_REVIEWS, "", body, why=WHY))
+        assert isinstance(answer.status.allowed, bool)
 
 
 class TestPatch:
