@@ -129,7 +129,7 @@ class TestCreate:
         [new] = await desk.do(Create(PODS, "default", pod(prefix="web-"), why=WHY))
         assert desk.names(PODS) == [new.name]
 
-    @pytest.mark.parametrize("fault", [LOST_BEFORE, LOST_AFTER, TIMED_OUT_AFTER])
+    @pytest.mark.parametrize("fault", [LOST_BEFORE, LOST_AFTER])
     async def test_a_review_is_asked_again_since_it_leaves_nothing_to_look_after(self, fault: Fault) -> None:
         desk = Desk()
         desk.faults.next(fault, method="POST")
