@@ -236,3 +236,21 @@ async def test_a_preemption_that_failed_is_tried_again() -> None:
         assert play.where() == {"high": "node-1"}
         mine = [each for each in play.api.log if each.user == ME and each.method == "DELETE"]
         assert len(mine) == 3
+
+
+@pytest.mark.parametrize("which", ["high-0", "high-1"])
+async def test_of_two_alike_that_wait_the_one_whose_room_is_free_goes(which: str) -> None:
+    async with stage(2, kubelet=False) as play:
+        for number in range(2):
+            play.api.apply(of_priority(f"low-{number}", LOW))
+        await play.on()
+        for number in range(2):
+            play.api.apply(of_priority(f"high-{number}", HIGH))
+        await play.on(60)
+        node = status(play, which)["nominatedNodeName"]
+        (there,) = [name for name, at in play.where().items() if at == node]
+        end(play, there)
+        await play.on(15)
+
+        assert play.where()[which] == node
+        assert len([each for each in play.where().values() if each is None]) == 1
