@@ -114,6 +114,14 @@ class Toleration(Struct, gc=False, frozen=True):
     tolerationSeconds: int | None = None
 
 
+class PodResourceClaim(Struct, gc=False, frozen=True):
+    """Devices for a Pod: a claim by name, or one that is made for it from a template."""
+
+    name: str = ""
+    resourceClaimName: str | None = None
+    resourceClaimTemplateName: str | None = None
+
+
 class PodSpec(Struct, gc=False):
     nodeName: str = ""
     hostname: str = ""
@@ -127,6 +135,7 @@ class PodSpec(Struct, gc=False):
     tolerations: tuple[Toleration, ...] = ()
     resources: ResourceRequirements | None = None
     overhead: dict[str, str] = {}
+    resourceClaims: tuple[PodResourceClaim, ...] = ()
     activeDeadlineSeconds: int | None = None
     priorityClassName: str = ""
 
@@ -160,6 +169,13 @@ class PodIP(Struct, gc=False):
     ip: str = ""
 
 
+class PodResourceClaimStatus(Struct, gc=False, frozen=True):
+    """Which claim was made; None if none was needed."""
+
+    name: str = ""
+    resourceClaimName: str | None = None
+
+
 class PodStatus(Struct, gc=False):
     phase: str = ""
     podIP: str = ""
@@ -167,6 +183,7 @@ class PodStatus(Struct, gc=False):
     conditions: list[Condition] = []
     containerStatuses: list[ContainerStatus] = []
     initContainerStatuses: list[ContainerStatus] = []
+    resourceClaimStatuses: tuple[PodResourceClaimStatus, ...] = ()
     reason: str = ""
     qosClass: str = ""
     startTime: str | None = None

@@ -145,6 +145,8 @@ def _others() -> list[Resource]:
         replace(_plain("coordination.k8s.io/v1", "leases", "Lease", put_creates=True), unguarded=False),
         Resource("discovery.k8s.io/v1", "endpointslices", "EndpointSlice", status=False),
         replace(_plain("events.k8s.io/v1", "events", "Event", put_creates=True), collected=False),
+        Resource("resource.k8s.io/v1", "resourceclaims", "ResourceClaim", generation=False),
+        _plain("resource.k8s.io/v1", "resourceclaimtemplates", "ResourceClaimTemplate"),
         Resource("policy/v1", "poddisruptionbudgets", "PodDisruptionBudget", unguarded=False),
         *_storage(),
         _global("networking.k8s.io/v1", "ipaddresses", "IPAddress"),
