@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from understudy.scheduler.columns import Columns
+from understudy.scheduler.columns import Changes, Columns
 from understudy.scheduler.kinds import Pod
 from understudy.scheduler.shape import Usage
 from understudy.scheduler.terms import Badge
@@ -39,8 +39,8 @@ class Cache:
         self._on: dict[str, dict[str, Tenant]] = {}
         self.assumed = 0
         """How many pods are assumed and not yet seen bound."""
-        self.version = 0
-        """Moves with every change."""
+        self.changes = Changes()
+        """The rows of pods that came, went, or are others to those that may make them leave."""
         self.priorities: Counter[int] = Counter()
         """How many pods there are of each priority."""
 
@@ -79,6 +79,8 @@ class Cache:
             return None
         self.assumed -= held.assumed
         held.assumed = False
+        if held.pod.status.startTime != pod.status.startTime:
+            self._mark(held)
         held.pod = pod
         if (held.node, held.usage) == (node, usage):
             self._rename(held, badge)
@@ -98,19 +100,22 @@ class Cache:
 
     def _rename(self, held: Tenant, badge: Badge) -> None:
         if held.badge != badge:
-            self.version += 1
+            self._mark(held)
             self._columns.rename(held.badge, badge, held.node)
             held.badge = badge
 
+    def _mark(self, tenant: Tenant) -> None:
+        self.changes.mark(self._columns.row_of[tenant.node])
+
     def _enter(self, tenant: Tenant) -> None:
-        self.version += 1
         self._held[tenant.pod.uid] = tenant
         self._on.setdefault(tenant.node, {})[tenant.pod.uid] = tenant
         self.priorities[tenant.priority] += 1
         self._columns.add(tenant.usage, tenant.node, tenant.badge)
+        self._mark(tenant)
 
     def _leave(self, tenant: Tenant) -> int:
-        self.version += 1
+        self._mark(tenant)
         del self._held[tenant.pod.uid]
         there = self._on[tenant.node]
         del there[tenant.pod.uid]

@@ -8,7 +8,7 @@ pod fits nowhere. Answers to plugins/defaultpreemption and framework/preemption/
 
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,8 @@ from understudy.scheduler.cache import Cache, Tenant
 from understudy.scheduler.columns import Columns
 from understudy.scheduler.diagnosis import NO_VICTIMS, NOT_HELPFUL, Diagnosis, histogram, no_node
 from understudy.scheduler.kinds import Pod
-from understudy.scheduler.nominations import Nominations
-from understudy.scheduler.shape import PodInfo
+from understudy.scheduler.nominations import Nominations, Nominee
+from understudy.scheduler.shape import PodInfo, Shape
 from understudy.scheduler.trial import Trial
 from understudy.values import conditions
 
@@ -31,6 +31,8 @@ LEAST_SHARE = 10
 LEAST_NODES = 100
 """How many candidates are looked for: so many percent of the nodes that may help, at least so many."""
 KEPT = 128
+KEPT_MEMORIES = 8
+"""How many refusals are remembered, and for how many shapes what was found out about each node."""
 
 _LATE = "~"
 """The start of a pod that has not started, as text: after all others."""
@@ -40,19 +42,36 @@ _OFFSET = 2**31
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A node, and the pods that have to leave it, the most important first; `violations`: whose budget breaks."""
+    """A node, and the pods that have to leave it, the most important first; `violations`: whose budget breaks.
+
+    `harm`: the less, the better; of equals the later `youth`, when the first of the most important victims started.
+    """
 
     node: str
     victims: tuple[Tenant, ...]
-    violations: int = 0
+    violations: int
+    harm: tuple[int, int, int, int]
+    youth: str
 
 
 Refusal = str
 _State = tuple[object, ...]
+_Said = Plan | Sequence[str]
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What was found out for one shape and priority, by row, with the rivals there were; and up to which changes."""
+
+    seen: tuple[int, int, int]
+    rows: dict[int, tuple[list[str], _Said]] = field(default_factory=dict)
 
 
 class Preemption:
-    """Plans on what others keep. That nothing helps is remembered until something changes."""
+    """Plans on what others keep. What was found out about a node is remembered until something changes there.
+
+    But not for pods that want something of others: for those a change anywhere may matter.
+    """
 
     def __init__(self, columns: Columns, cache: Cache, nominations: Nominations, budgets: Budgets) -> None:
         self._columns = columns
@@ -60,6 +79,7 @@ class Preemption:
         self._nominations = nominations
         self._budgets = budgets
         self._refused: OrderedDict[_State, Refusal] = OrderedDict()
+        self._memories: OrderedDict[tuple[Shape, int], _Memory] = OrderedDict()
 
     def pointless(self, info: PodInfo) -> bool:
         """Whether there is nobody less important on any node."""
@@ -93,9 +113,10 @@ class Preemption:
     def _candidates(self, info: PodInfo, rows: NDArray[np.intp], draw: float) -> tuple[list[Plan], Counter[str]]:
         """Enough nodes that would do; if there are none, why not, counted over all."""
         wanted = min(len(rows), max(len(rows) * LEAST_SHARE // 100, LEAST_NODES))
+        memory = self._memory(info)
         clean, broken, reasons = list[Plan](), list[Plan](), Counter[str]()
         for row in np.roll(rows, -int(draw * len(rows))).tolist():
-            said = self._victims(info, row)
+            said = self._said(info, row, memory)
             if isinstance(said, Plan):
                 (broken if said.violations else clean).append(said)
             else:
@@ -104,13 +125,43 @@ class Preemption:
                 break
         return clean + broken, reasons
 
-    def _victims(self, info: PodInfo, row: int) -> Plan | Sequence[str]:
+    def _memory(self, info: PodInfo) -> _Memory:
+        """What is still true of what was found out for such pods."""
+        nodes, pods = self._columns.node_changes, self._cache.changes
+        seen = (nodes.end, pods.end, self._budgets.version)
+        if info.shape.social is not None:
+            return _Memory(seen)
+        key = (info.shape, info.priority)
+        memory = self._memories.pop(key, None) or _Memory(seen)
+        changed = (nodes.since(memory.seen[0]), pods.since(memory.seen[1]))
+        if changed[0] is None or changed[1] is None or memory.seen[2] != seen[2]:
+            memory = _Memory(seen)
+        else:
+            for row in (*changed[0], *changed[1]):
+                memory.rows.pop(row, None)
+        memory.seen = seen
+        self._memories[key] = memory
+        if len(self._memories) > KEPT_MEMORIES:
+            self._memories.popitem(last=False)
+        return memory
+
+    def _said(self, info: PodInfo, row: int, memory: _Memory) -> _Said:
+        node = self._columns.names[row]
+        rivals = [each for each in self._nominations.on(node) if _rival(each.info, info)] if self._nominations else []
+        there = [each.info.uid for each in rivals]
+        known = memory.rows.get(row)
+        if known is not None and known[0] == there:
+            return known[1]
+        said = self._victims(info, row, rivals)
+        memory.rows[row] = (there, said)
+        return said
+
+    def _victims(self, info: PodInfo, row: int, rivals: list[Nominee]) -> _Said:
         """The least that has to leave the node of that row, or why that would not help."""
         node = self._columns.names[row]
         below = [each for each in self._cache.on(node) if each.priority < info.priority]
         if not below:
             return [NO_VICTIMS]
-        rivals = [each for each in self._nominations.on(node) if _rival(each.info, info)]
         on_trial = trial.begin(info.shape, self._columns, row, rivals)
         try:
             for each in below:
@@ -123,10 +174,10 @@ class Preemption:
         finally:
             on_trial.end()
         victims = sorted((*left, *lost), key=_importance)
-        return Plan(node, tuple(victims), len(left)) if victims else [NOT_HELPFUL]
+        return _plan(node, victims, len(left)) if victims else [NOT_HELPFUL]
 
     def _state(self, info: PodInfo) -> _State:
-        nodes, pods = self._columns.node_changes.end, self._cache.version
+        nodes, pods = self._columns.node_changes.end, self._cache.changes.end
         return info.shape, info.priority, nodes, pods, self._nominations.version, self._budgets.version
 
 
@@ -142,19 +193,14 @@ def _reprieve(on_trial: Trial, tenants: list[Tenant]) -> list[Tenant]:
 
 
 def _best(plans: list[Plan]) -> Plan:
-    lowest = min(map(_harm, plans))
-    return max((each for each in plans if _harm(each) == lowest), key=_youth)
+    least = min(each.harm for each in plans)
+    return max((each for each in plans if each.harm == least), key=lambda plan: plan.youth)
 
 
-def _harm(plan: Plan) -> tuple[int, int, int, int]:
-    total = sum(each.priority + _OFFSET for each in plan.victims)
-    return plan.violations, plan.victims[0].priority, total, len(plan.victims)
-
-
-def _youth(plan: Plan) -> str:
-    """When the first of the most important victims started; later is better."""
-    top = plan.victims[0].priority
-    return min(_start(each) for each in plan.victims if each.priority == top)
+def _plan(node: str, victims: Sequence[Tenant], violations: int) -> Plan:
+    top, total = victims[0].priority, sum(each.priority + _OFFSET for each in victims)
+    youth = min(_start(each) for each in victims if each.priority == top)
+    return Plan(node, tuple(victims), violations, (violations, top, total, len(victims)), youth)
 
 
 def _importance(tenant: Tenant) -> tuple[int, str]:

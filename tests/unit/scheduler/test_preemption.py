@@ -309,3 +309,32 @@ def test_rooms_kept_for_others_are_told_as_if_they_were_taken() -> None:
 
     assert isinstance(said, Diagnosis)
     assert said.bare == "0/1 nodes are available: 1 Insufficient cpu."
+
+
+HAPPENINGS = ["drop", "add", "nominate"]
+
+
+@given(
+    st.lists(st.tuples(lessers, st.sampled_from(NAMES)), min_size=4, max_size=9),
+    st.lists(
+        st.tuples(st.sampled_from(NAMES), st.integers(0, 2), st.sampled_from(["drop", "add", "nominate"])), max_size=6
+    ),
+)
+def test_what_is_remembered_of_nodes_changes_nothing(
+    there: list[tuple[Pod, str]], happens: list[tuple[str, int, str]]
+) -> None:
+    stage = Stage()
+    for one, name in there:
+        stage.add(one, name)
+    info = stage.wanting("4")
+    for name, which, what in happens:
+        match what:
+            case "drop":
+                stage.change("drop", (name, which))
+            case "add":
+                stage.add(lesser("more", which * 60), name)
+            case "nominate":
+                stage.nominations.set(stage.shapes.describe(lesser(f"rival-{which}", 100 + which, "2")), name)
+        if isinstance(diagnosis := stage.cycle.pick(info.shape, 0.0), Diagnosis):
+            fresh = Preemption(stage.columns, stage.cache, stage.nominations, stage.budgets)
+            assert stage.preemption.plan(info, diagnosis, 0.3) == fresh.plan(info, diagnosis, 0.3)
