@@ -42,7 +42,8 @@ def claim(
     if of is not None:
         metadata |= {"owner": owned_by(of, PODS), "annotations": {"resource.kubernetes.io/pod-claim-name": "gpu"}}
     reserved = [{"resource": "pods", "name": each.name, "uid": each.uid} for each in users]
-    status: dict[str, Any] = {"reservedFor": [*reserved, *others]} | ({"allocation": {"devices": {}}} if allocated else {})
+    status: dict[str, Any] = {"reservedFor": [*reserved, *others]}
+    status |= {"allocation": {"devices": {}}} if allocated else {}
     return make(RESOURCE_CLAIMS, name, spec=DEVICES, status=status, **metadata)
 
 
