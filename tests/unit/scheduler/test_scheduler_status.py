@@ -163,3 +163,57 @@ async def test_one_who_may_not_lead_any_more_writes_nothing_and_goes_on() -> Non
         play.status.tell(pod, UNSCHEDULABLE, MESSAGE)
         await asyncio.sleep(1)
         assert play.condition() is not None
+
+
+def nominated(play: Stage, name: str = "web-1") -> str:
+    return play.look(name).status.nominatedNodeName
+
+
+async def test_the_node_a_pod_is_nominated_for_is_written_with_the_condition_and_taken_back() -> None:
+    async with stage() as play:
+        play.status.tell(play.make(), UNSCHEDULABLE, MESSAGE, "node-1")
+        await asyncio.sleep(1)
+        assert (nominated(play), play.patches) == ("node-1", 1)
+
+        play.status.tell(play.look(), UNSCHEDULABLE, "something else")
+        await asyncio.sleep(1)
+        assert nominated(play) == "node-1"
+        play.status.tell(play.look(), UNSCHEDULABLE, "something else", "")
+        await asyncio.sleep(1)
+        assert (nominated(play), play.patches) == ("", 3)
+
+
+async def test_a_nomination_that_is_not_written_yet_is_not_lost_by_another_message() -> None:
+    async with stage() as play:
+        pod = play.make()
+        play.status.tell(pod, UNSCHEDULABLE, MESSAGE, "node-1")
+        play.status.tell(pod, UNSCHEDULABLE, "something else")
+        await asyncio.sleep(1)
+
+        assert (nominated(play), play.patches) == ("node-1", 1)
+        assert (play.condition() or {})["message"] == "something else"
+
+
+async def test_a_nomination_is_taken_back_though_the_pod_was_not_seen_with_it() -> None:
+    async with stage() as play:
+        pod = play.make()
+        play.status.tell(pod, UNSCHEDULABLE, MESSAGE, "node-1")
+        await asyncio.sleep(1)
+        play.status.tell(pod, UNSCHEDULABLE, MESSAGE, "")
+        await asyncio.sleep(1)
+        assert nominated(play) == ""
+
+        play.status.tell(pod, UNSCHEDULABLE, MESSAGE, "node-2")
+        await asyncio.sleep(1)
+        assert nominated(play) == "node-2"
+
+
+async def test_withdrawing_leaves_the_condition_as_it_is() -> None:
+    async with stage() as play:
+        play.status.tell(play.make(), UNSCHEDULABLE, MESSAGE, "node-1")
+        await asyncio.sleep(1)
+        play.status.withdraw(play.look())
+        await asyncio.sleep(1)
+
+        assert nominated(play) == ""
+        assert (play.condition() or {})["message"] == MESSAGE
