@@ -67,6 +67,7 @@ class _Part:
     slots: dict[str, Slots] = field(default_factory=dict)
     claims: dict[bytes, _Claim] = field(default_factory=dict)
     shared: frozenset[tuple[str, bytes]] = frozenset()
+    lonely: list[str] = field(default_factory=list)
 
 
 def serve(service: ProxyService | None, slices: Sequence[ProxySlice], facts: Facts, where: Place) -> tuple[Served, ...]:
@@ -86,7 +87,11 @@ class Model:
         self.chains: dict[str, Chain] = {chain.name: chain for chain in FIXED}
         self.elements: Elements = {table.name: {} for table in TABLES.values() if not table.room}
         self.udp: dict[bytes, frozenset[bytes]] = {}
-        """UDP addresses that somebody serves, and all endpoints that serve them."""
+        """UDP addresses, and all endpoints that serve them."""
+        self.udp_changed = False
+        """Set when `udp` changes; whoever has acted on that takes it back."""
+        self.lonely = {"internal": 0, "external": 0}
+        """Service ports with that traffic policy Local, endpoints, and none of them here."""
         self._parts: dict[Key, _Part] = {}
         self._claims: dict[bytes, dict[Rank, _Claim]] = {}
         self._shared: dict[tuple[str, bytes], int] = {}
@@ -105,6 +110,8 @@ class Model:
             self._add_port(new, shared, key, created, each, old.slots.get(each.port.name, Slots()))
         new.shared = frozenset(shared)
         self._reclaim(old.claims, new.claims)
+        for policy in self.lonely:
+            self.lonely[policy] += new.lonely.count(policy) - old.lonely.count(policy)
         self._share(old.shared, new.shared)
         if new.claims:
             self._parts[key] = new
@@ -133,6 +140,8 @@ class Model:
         self, part: _Part, shared: set[tuple[str, bytes]], key: Key, created: str, served: Served, before: Slots
     ) -> None:
         port, choice = served.port, served.choice
+        if port.uses_local and choice.any and not choice.local:
+            part.lonely += ["internal"] * port.internal_local + ["external"] * port.external_local
         slots = part.slots[port.name] = place(before, choice)
         writer = Writer(port, self.facts, slots, choice.any, self._number)
         serving = None
@@ -172,9 +181,11 @@ class Model:
             if not claims:
                 del self._claims[target]
             self._replace(before.group, after.group)
-            self.udp.pop(target, None)
-            if after.serving is not None:
-                self.udp[target] = after.serving
+            if before.serving != after.serving:
+                self.udp_changed = True
+                self.udp.pop(target, None)
+                if after.serving is not None:
+                    self.udp[target] = after.serving
 
     def _replace(self, before: Group, after: Group) -> None:
         for at in before:

@@ -93,8 +93,9 @@ def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
 class Netlink:
     """A socket in the network namespace of the process, for one conversation at a time. Raises HostError."""
 
-    def __init__(self, family: int) -> None:
+    def __init__(self, family: int, subsystem: int = SUBSYSTEM) -> None:
         self._family = family
+        self._subsystem = subsystem << 8
         self._serial = 1
         try:
             self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETFILTER)
@@ -115,9 +116,9 @@ class Netlink:
             return
         first = self._serial + 2
         out = [self._pack(BATCH_BEGIN, REQUEST, b"", batch=True)]
-        out += [self._pack(SUBSYSTEM << 8 | each.kind, each.flags | REQUEST, each.body) for each in messages[:-1]]
+        out += [self._pack(self._subsystem | each.kind, each.flags | REQUEST, each.body) for each in messages[:-1]]
         last = messages[-1]
-        out.append(self._pack(SUBSYSTEM << 8 | last.kind, last.flags | REQUEST | ACK, last.body))
+        out.append(self._pack(self._subsystem | last.kind, last.flags | REQUEST | ACK, last.body))
         acknowledged = self._serial
         out.append(self._pack(BATCH_END, REQUEST, b"", batch=True))
         failed = self._send(b"".join(out), acknowledged)
@@ -127,7 +128,7 @@ class Netlink:
 
     def ask(self, kind: int, body: bytes = b"", *, dump: bool = True) -> list[bytes]:
         """The bodies of what it answers. Raises Refused; Interrupted if a list is not of one moment."""
-        request = self._pack(SUBSYSTEM << 8 | kind, REQUEST | (DUMP if dump else 0), body)
+        request = self._pack(self._subsystem | kind, REQUEST | (DUMP if dump else 0), body)
         self._flush(request)
         found: list[bytes] = []
         while True:
@@ -142,6 +143,14 @@ class Netlink:
                 found.append(content[_GENERIC.size :])
             if not dump:
                 return found
+
+    def tell(self, message: Message) -> bool:
+        """One request outside a transaction; whether what it is about was there. Raises Refused."""
+        data = self._pack(self._subsystem | message.kind, message.flags | REQUEST | ACK, message.body)
+        failed = self._send(data, self._serial)
+        if failed is not None and failed[1] != errno.ENOENT:
+            raise Refused(failed[1], "to end a connection")
+        return failed is None
 
     def _send(self, data: bytes, acknowledged: int) -> tuple[int, int] | None:
         """The first refused message's serial and errno, None if all is done."""

@@ -1,0 +1,169 @@
+"""The service proxy as a component of a process: one on every node, no leader among them.
+
+`understudy run service-proxy` makes one through `make_service_proxy`. Settings: `node`, the name of the Node it runs
+on; `cluster-cidr`, the ranges of all pods, if known; `healthz-bind-address`, where probes ask, empty for nowhere. Its
+rights are in `rights`. Answers to cmd/kube-proxy.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from ipaddress import ip_address
+from typing import Any
+
+from understudy.api.client import Client
+from understudy.api.config import ConfigError
+from understudy.api.watch import Watch
+from understudy.kinds.core import NODES, Node
+from understudy.kinds.meta import Key
+from understudy.kinds.networking import SERVICE_CIDRS, ServiceCIDR
+from understudy.loop.process import Component, Pages
+from understudy.obs.metrics import STORE_OBJECTS, WATCH_AGE
+from understudy.proxy.network.host import HostError
+from understudy.proxy.service.conntrack import KernelFlows
+from understudy.proxy.service.health import PORT, ProxyHealth, ServiceHealth
+from understudy.proxy.service.keeper import Keeper
+from understudy.proxy.service.kernel import KernelRules
+from understudy.proxy.service.kinds import PROXY_SERVICES, PROXY_SLICES, ProxyService, ProxySlice
+from understudy.proxy.service.statements import Family
+from understudy.proxy.service.sync import FamilySync
+from understudy.state.store import Store
+
+log = logging.getLogger(__name__)
+
+Bind = tuple[str, int]
+ANYWHERE = f":{PORT}"
+
+
+def make_service_proxy(client: Client, settings: Mapping[str, str], _: Callable[[], None]) -> Component:
+    """The proxy, to be started by `loop.process`. Raises ConfigError for settings that cannot be."""
+    name = settings.get("node", "")
+    if not name:
+        raise ConfigError("the service proxy must know its node: --node NAME, in a pod from spec.nodeName")
+    cluster = [cidr.strip() for cidr in settings.get("cluster-cidr", "").split(",") if cidr.strip()]
+    bind = bind_of(settings.get("healthz-bind-address", ANYWHERE))
+    try:
+        syncs = [FamilySync(family, KernelRules(family), KernelFlows(family)) for family in Family]
+    except HostError as error:
+        raise ConfigError(str(error)) from error
+    return ServiceProxy(client, syncs, name, cluster, bind)
+
+
+def bind_of(text: str) -> Bind | None:
+    """ "1.2.3.4:10256", "[::]:10256" or ":10256" (any address); "" is none. Raises ConfigError."""
+    if not text:
+        return None
+    host, _, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    try:
+        if host:
+            ip_address(host)
+        number = int(port)
+    except ValueError:
+        raise ConfigError(f"--healthz-bind-address {text}: give ADDRESS:PORT, or :PORT for any address") from None
+    return host, number
+
+
+class ServiceProxy:
+    """`start()` watches, `lead()` begins to keep the rules, `stop()` ends both and leaves the rules in place."""
+
+    def __init__(
+        self,
+        client: Client,
+        syncs: Sequence[FamilySync],
+        name: str,
+        cluster_cidrs: Sequence[str] = (),
+        bind: Bind | None = None,
+        *,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.nodes: Store[Node] = Store(NODES)
+        self.ranges: Store[ServiceCIDR] = Store(SERVICE_CIDRS)
+        self.services: Store[ProxyService] = Store(PROXY_SERVICES)
+        self.slices: Store[ProxySlice] = Store(PROXY_SLICES)
+        self.keeper = Keeper(syncs, self.services, self.slices, name, self._about, cluster_cidrs)
+        self._name, self._syncs, self._bind = name, syncs, bind
+        stores: tuple[Store[Any], ...] = (self.nodes, self.ranges, self.services, self.slices)
+        self._watches = [Watch(client, store, rng=rng) for store in stores]
+        self._tasks: list[asyncio.Task[None]] = []
+        self._proxy_health = ProxyHealth(
+            lambda: self.keeper.waiting_since, lambda: self.keeper.written_at, lambda: self._about()[0]
+        )
+        self._service_health = ServiceHealth(self.keeper.health, lambda: self._proxy_health.healthy)
+        self.services.hooks.append(self.keeper.saw_service)
+        self.slices.hooks.append(self.keeper.saw_slice)
+        self.nodes.hooks.append(self._saw_node)
+        self.ranges.hooks.append(lambda *_: self.keeper.wake())
+
+    @property
+    def unsynced(self) -> list[str]:
+        waits = {watch.kind.id: watch.synced for watch in self._watches} | {"rules": self.keeper.kept}
+        return [name for name, done in waits.items() if not done.is_set()]
+
+    async def start(self) -> None:
+        """Begin to watch; returns when everything is known. Raises OSError if the health port is taken."""
+        if self._bind is not None:
+            await self._proxy_health.start(*self._bind)
+        for watch in self._watches:
+            STORE_OBJECTS.labels(watch.kind.id).set_function(watch.store.__len__)
+            WATCH_AGE.labels(watch.kind.id).set_function(watch.silence)
+            self._spawn(f"watch {watch.kind.id}", watch.run())
+        await self._synced()
+
+    async def lead(self, *, relist: bool = False) -> None:
+        """Begin to act."""
+        if relist:
+            for watch in self._watches:
+                watch.restart("new_leader")
+            await self._synced()
+        self._spawn("rules", self._keep())
+
+    async def stop(self) -> None:
+        """End every task; rules and connections stay."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._service_health.stop()
+        if self._bind is not None:
+            await self._proxy_health.stop()
+        for sync in self._syncs:
+            sync.close()
+
+    def pages(self) -> Pages:
+        """The debug pages `services` and `state`."""
+        return {"services": lambda _: self.keeper.state(), "state": self._state}
+
+    def _state(self, _: Mapping[str, str]) -> Any:
+        stores = {
+            each.kind.id: {"objects": len(each.store), "rv": each.store.rv, **each.store.counts}
+            for each in self._watches
+        }
+        return {"stores": stores, "silence": {each.kind.id: round(each.silence(), 1) for each in self._watches}}
+
+    def _about(self) -> tuple[Node | None, Sequence[ServiceCIDR]]:
+        return self.nodes.get(Key("", self._name)), list(self.ranges.all())
+
+    def _saw_node(self, new: Node | None, old: Node | None) -> None:
+        each = new or old
+        if each is not None and each.name == self._name:
+            self.keeper.wake()
+
+    async def _synced(self) -> None:
+        await asyncio.gather(*(watch.synced.wait() for watch in self._watches))
+
+    async def _keep(self) -> None:
+        while True:
+            pause = await self.keeper.turn()
+            await self._service_health.sync()
+            await self.keeper.rest(pause)
+
+    def _spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        task.add_done_callback(_complain)
+        self._tasks.append(task)
+
+
+def _complain(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.critical("%s ended: this is a bug", task.get_name(), exc_info=error)

@@ -1,0 +1,146 @@
+"""One IP family in step with the cluster: its model, its table in the kernel, its UDP flows.
+
+Changes are written as changes; at the start, after any failure, and when somebody else's hand is found in the rules,
+everything is written anew. The kernel is spoken to in threads. Run by `keeper`. Answers to syncProxyRules in
+pkg/proxy/nftables/proxier.go.
+"""
+
+import asyncio
+import gc
+import logging
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+
+from understudy.kinds.meta import Key
+from understudy.proxy.network.host import HostError
+from understudy.proxy.service import metrics
+from understudy.proxy.service.conntrack import Flows, stale
+from understudy.proxy.service.elements import Facts
+from understudy.proxy.service.kernel import Rules
+from understudy.proxy.service.model import Changes, Model, difference
+from understudy.proxy.service.statements import Family
+from understudy.proxy.service.world import World
+
+log = logging.getLogger(__name__)
+
+
+class FamilySync:
+    """`model` is what the kernel holds, None as long as that is not known. Every method may raise HostError."""
+
+    def __init__(self, family: Family, rules: Rules, flows: Flows) -> None:
+        self.family = family
+        self.model: Model | None = None
+        self._name = metrics.NAMES[family]
+        self._rules = rules
+        self._flows = flows
+
+    async def everything(self, world: World, facts: Facts) -> None:
+        """Render all Services and load that in place of whatever is there."""
+        self.model = None
+        begun = time.perf_counter()
+        with _without_collector():
+            model = Model(facts)
+            for key in list(world.services.keys()):
+                _put(model, world, key)
+        model.take()
+        await asyncio.to_thread(self._rules.load, model.chains, model.elements)
+        self.model = model
+        took = self._took(begun, full=True)
+        log.info("%s: %d rules and elements loaded in %.3f s", self._name, _size(model), took)
+        await self._end_flows(model)
+
+    async def some(self, world: World, keys: Collection[Key]) -> None:
+        """Bring these Services up to date."""
+        model = self.model
+        assert model is not None
+        begun = time.perf_counter()
+        for key in keys:
+            _put(model, world, key)
+        changes = model.take()
+        if changes:
+            await self._change(changes)
+            took = self._took(begun, full=False)
+            log.debug("%s: %d elements changed in %.4f s", self._name, changes.size, took)
+        await self._end_flows(model)
+
+    async def verify(self) -> bool:
+        """Whether the kernel holds what it shall. What is wrong in a few elements is put right at once."""
+        model = self.model
+        if model is None or await asyncio.to_thread(self._rules.intact):
+            return model is not None
+        held = await asyncio.to_thread(self._rules.held)
+        if held is None:
+            self.model = None
+            self._repaired("everything", "our rules were changed by somebody else: loading them again")
+            return False
+        wrong = difference(held, model.elements)
+        if wrong:
+            self._repaired("elements", f"{wrong.size} elements of our rules were changed by somebody else: put right")
+            await self._change(wrong)
+        return True
+
+    async def remove(self) -> None:
+        """Take the table off the node."""
+        await asyncio.to_thread(self._rules.remove)
+
+    def close(self) -> None:
+        self._rules.close()
+        self._flows.close()
+
+    async def _change(self, changes: Changes) -> None:
+        try:
+            await asyncio.to_thread(self._rules.change, changes)
+        except BaseException:
+            self.model = None  # whatever was done or not: the next pass writes everything
+            raise
+
+    async def _end_flows(self, model: Model) -> None:
+        """A failure here is told of and no reason to hold up the rules."""
+        if not model.udp_changed:
+            return
+        begun = time.perf_counter()
+        serving = dict(model.udp)
+        try:
+            ended = await asyncio.to_thread(lambda: self._flows.end(stale(self._flows.udp(), serving)))
+        except HostError as error:
+            log.warning("%s: UDP flows to endpoints that are gone may go on: %s", self._name, error)
+            return
+        model.udp_changed = False
+        metrics.FLOWS.labels(self._name).observe(time.perf_counter() - begun)
+        metrics.FLOWS_ENDED.labels(self._name).inc(ended)
+
+    def _took(self, begun: float, *, full: bool) -> float:
+        took = time.perf_counter() - begun
+        metrics.SYNC.labels(self._name).observe(took)
+        for policy, number in self.model.lonely.items() if self.model is not None else ():
+            metrics.NO_LOCAL.labels(policy, self._name).set(number)
+        (metrics.FULL if full else metrics.PARTIAL).labels(self._name).observe(took)
+        return took
+
+    def _repaired(self, what: str, said: str) -> None:
+        metrics.REPAIRS.labels(what, self._name).inc()
+        log.warning("%s: %s", self._name, said)
+
+
+def _put(model: Model, world: World, key: Key) -> None:
+    service = world.services.get(key)
+    created = (service.metadata.creationTimestamp or "") if service is not None else ""
+    model.put(key, created, world.served(key, model.facts))
+
+
+def _size(model: Model) -> int:
+    return sum(len(chain.rules) for chain in model.chains.values()) + sum(map(len, model.elements.values()))
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Much is made here and nothing of it is garbage: the collector would walk it again and again."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
