@@ -1,0 +1,134 @@
+"""Cluster DNS as a component of a process: it watches, keeps the zone, answers, and ends as a lame duck.
+
+`understudy run dns` makes one through `make_dns`. There is no leader: as many replicas as one likes, each whole. The
+settings are in `settings`. Rights: list and watch Services, EndpointSlices and Namespaces. Answers to CoreDNS with the
+Corefile of kubeadm.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+from understudy.api.client import Client
+from understudy.api.watch import Watch
+from understudy.dns.answering import Answering
+from understudy.dns.keeper import Keeper
+from understudy.dns.metrics import DnsMetrics, Sample
+from understudy.dns.records import Names
+from understudy.dns.settings import Settings, read
+from understudy.kinds.meta import Key
+from understudy.loop.process import Component, Pages
+from understudy.obs.metrics import METRICS, STORE_OBJECTS, WATCH_AGE
+
+log = logging.getLogger(__name__)
+
+
+def make_dns(client: Client, settings: Mapping[str, str], _: Callable[[], None]) -> Component:
+    """The component, to be started by `loop.process`. Raises ConfigError for settings that cannot be."""
+    return Dns(client, read(settings))
+
+
+class Dns:
+    """`start()` answers at once, the cluster's names as soon as they are known; `stop()` goes on for a while."""
+
+    def __init__(self, client: Client, settings: Settings, *, rng: random.Random | None = None) -> None:
+        self._settings = settings
+        self.answering = Answering(settings)
+        self.keeper = Keeper(self.answering.zone.origin, self)
+        self.port = 0
+        self._stopping = False
+        self._watches: list[Watch[Any]] = [Watch(client, store, rng=rng) for store in self.keeper.stores]
+        self._tasks: list[asyncio.Task[None]] = []
+        self._metrics = DnsMetrics(self._samples, settings.metrics, f"dns://:{settings.port}")
+
+    @property
+    def unsynced(self) -> list[str]:
+        """What readiness waits for; a lame duck is not ready, so that no new questions are sent to it."""
+        if self._stopping:
+            return ["stopping: still answering"]
+        waits = [watch.kind.id for watch in self._watches if not watch.synced.is_set()]
+        return waits or ([] if self.answering.table.synced else ["names"])
+
+    async def start(self) -> None:
+        """Listen and begin to watch; returns when the zone is known. Raises OSError if the address is taken."""
+        self.port = await self.answering.start()
+        METRICS.register(self._metrics)
+        log.info("answering on %s port %d, UDP and TCP", self._settings.host, self.port)
+        for watch in self._watches:
+            STORE_OBJECTS.labels(watch.kind.id).set_function(watch.store.__len__)
+            WATCH_AGE.labels(watch.kind.id).set_function(watch.silence)
+            self._spawn(f"watch {watch.kind.id}", watch.run())
+        self._spawn("names", self.keeper.run())
+        for watch in self._watches:
+            await watch.synced.wait()
+        await self.keeper.settled()
+        self.answering.table.synced = True
+        log.info("the names of %d Services are known", len(self.keeper.services))
+
+    async def lead(self, *, relist: bool = False) -> None:
+        """Nothing more to do: it only ever reads."""
+
+    async def stop(self) -> None:
+        """Answer on until nobody asks any more, or so it is set; then close."""
+        if self.answering.table.synced and self._settings.lame_duck:
+            self._stopping = True
+            log.info("answering for %g more seconds", self._settings.lame_duck)
+            await asyncio.sleep(self._settings.lame_duck)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.answering.stop()
+        if self.port:
+            METRICS.unregister(self._metrics)
+
+    def pages(self) -> Pages:
+        """The debug pages `name` (name) and `state`."""
+        return {"name": self._name, "state": self._state}
+
+    # Told by the keeper
+
+    def put(self, owner: Key, names: Names) -> None:
+        """The names that are there because of `owner`."""
+        self.answering.copy.put(owner, names)
+
+    def put_namespace(self, name: str, *, there: bool) -> None:
+        """A Namespace came or went."""
+        self.answering.copy.put_namespace(name, there=there)
+
+    def _samples(self) -> list[Sample]:
+        return [self.answering.sample()]
+
+    def _name(self, query: Mapping[str, str]) -> Any:
+        name = query.get("name", "").lower().removesuffix(".")
+        held = self.answering.zone.names.get(name)
+        if held is None:
+            raise LookupError(f"there is no name {name!r}")
+        return {"name": name, "records": {str(kind): list(data) for kind, data in held.items()}}
+
+    def _state(self, _: Mapping[str, str]) -> Any:
+        answering = self.answering
+        return {
+            "stores": {
+                store.kind.id: {"objects": len(store), "rv": store.rv, **store.counts} for store in self.keeper.stores
+            },
+            "silence": {watch.kind.id: round(watch.silence(), 1) for watch in self._watches},
+            "names": len(answering.zone.names),
+            "rendered": len(answering.table),
+            "due": len(self.keeper),
+            "cached": len(answering.forwarder),
+            "underWay": len(answering.service),
+            "looping": answering.forwarder.looping,
+            "upstreams": [str(each) for each in answering.forwarder.upstreams],
+        }
+
+    def _spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        task.add_done_callback(_complain)
+        self._tasks.append(task)
+
+
+def _complain(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.critical("%s ended: this is a bug", task.get_name(), exc_info=error)

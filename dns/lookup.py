@@ -1,0 +1,134 @@
+"""What a question about the cluster is answered: pure, from the zone alone. `table` keeps what it was told.
+
+A CNAME is followed inside the zone; where it leads out of it, the caller is told what to ask others. Answers to CoreDNS
+plugin/kubernetes/handler.go and plugin/backend_lookup.go, RFC 1034 4.3.2, RFC 2308 and RFC 8482.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import NamedTuple
+
+from understudy.dns.names import AAAA, ANY, CNAME, HINFO, NOERROR, NXDOMAIN, PTR, SOA, SRV, TXT, A, is_below
+from understudy.dns.records import Rrsets, Zone
+
+CHAIN = 8
+"""CNAMEs followed at most; CoreDNS follows as many."""
+VERSION_TTL = 28800
+REFUSES_ANY = '"RFC8482" ""'
+
+
+class Record(NamedTuple):
+    """`data` as in a zone file, or as bytes where it came from somebody else and was not read."""
+
+    name: str
+    type: int
+    ttl: int
+    data: str | bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`outside`: the name, not of ours, that is to be asked for the rest of the answer.
+
+    `lasting`: it depends on the records of its own name only, and on what may be known with them.
+    """
+
+    rcode: int = NOERROR
+    answers: tuple[Record, ...] = ()
+    authority: tuple[Record, ...] = ()
+    additional: tuple[Record, ...] = ()
+    outside: str | None = None
+    lasting: bool = field(default=False, compare=False)
+
+
+def look_up(zone: Zone, name: str, kind: int) -> Finding | None:
+    """The answer to a question of class IN; None if it is not about the cluster and others are to be asked."""
+    if not is_below(name, zone.origin):
+        return _reverse(zone, name) if kind == PTR else None
+    chain: list[Record] = []
+    while len(chain) < CHAIN:
+        held = _held(zone, name)
+        if held is None:
+            return Finding(NXDOMAIN, tuple(chain), (soa(zone),))
+        if kind in (CNAME, ANY) or CNAME not in held:
+            return _found(zone, name, kind, held, chain)
+        target = held[CNAME][0]
+        chain.append(Record(name, CNAME, zone.ttl, target))
+        name = target.removesuffix(".")
+        if not is_below(name, zone.origin):
+            return Finding(answers=tuple(chain), outside=name)
+        if any(name == each.name for each in chain):
+            break
+    return Finding(answers=tuple(chain))
+
+
+def soa(zone: Zone) -> Record:
+    """The start of authority, with CoreDNS's times."""
+    times = f"{zone.serial} 7200 1800 86400 {zone.ttl}"
+    return Record(zone.origin, SOA, zone.ttl, f"ns.dns.{zone.origin}. hostmaster.{zone.origin}. {times}")
+
+
+def _found(zone: Zone, name: str, kind: int, held: Rrsets, chain: list[Record]) -> Finding:
+    """The name is there; it may hold nothing of the kind (RFC 2308: no error, no answer)."""
+    if kind == ANY:
+        return Finding(answers=(Record(name, HINFO, zone.ttl, REFUSES_ANY),))
+    if kind == SOA and name == zone.origin:
+        return Finding(answers=(*chain, soa(zone)))
+    answers = list(_records(zone, name, kind, held))
+    lasting = not chain and name in zone.names
+    if not answers:
+        return Finding(answers=tuple(chain), authority=(soa(zone),), lasting=lasting)
+    additional = tuple(_targets(zone, answers)) if kind == SRV else ()
+    return Finding(answers=(*chain, *answers), additional=additional, lasting=lasting)
+
+
+def _reverse(zone: Zone, name: str) -> Finding | None:
+    """Addresses that are nobody's here may be known elsewhere."""
+    held = zone.names.get(name)
+    if held is None:
+        return None
+    return Finding(answers=tuple(_records(zone, name, PTR, held)), lasting=True)
+
+
+def _held(zone: Zone, name: str) -> Rrsets | None:
+    """What the name holds; None if there is no such name."""
+    held = zone.names.get(name)
+    return _pod(zone, name) if held is None else held
+
+
+def _pod(zone: Zone, name: str) -> Rrsets | None:
+    """The deprecated record of any address in any namespace there is (specification 2.6)."""
+    if zone.pods == "disabled" or not name.endswith(f".pod.{zone.origin}"):
+        return None
+    label, _, namespace = name.removesuffix(f".pod.{zone.origin}").partition(".")
+    if namespace not in zone.namespaces:
+        return None
+    address = _address(label)
+    if address is None:
+        return None
+    return {A if address.version == 4 else AAAA: (str(address),)}
+
+
+def _address(label: str) -> IPv4Address | IPv6Address | None:
+    if "%" in label:
+        return None
+    four = label.count("-") == 3 and "--" not in label
+    try:
+        return ip_address(label.replace("-", "." if four else ":"))
+    except ValueError:
+        return None
+
+
+def _records(zone: Zone, name: str, kind: int, held: Rrsets) -> Iterable[Record]:
+    ttl = VERSION_TTL if kind == TXT else zone.ttl
+    return (Record(name, kind, ttl, data) for data in held.get(kind, ()))
+
+
+def _targets(zone: Zone, services: Iterable[Record]) -> Iterable[Record]:
+    """The addresses of what SRV records point to, each once."""
+    targets = dict.fromkeys(str(each.data).rpartition(" ")[2].removesuffix(".") for each in services)
+    for target in targets:
+        held = zone.names.get(target, {})
+        for kind in (A, AAAA):
+            yield from _records(zone, target, kind, held)

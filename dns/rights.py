@@ -1,0 +1,12 @@
+"""What cluster DNS may do, as RBAC rules: it reads three kinds and writes nothing. Read by `understudy.rbac`."""
+
+from typing import Any
+
+
+def rules() -> list[dict[str, Any]]:
+    """The PolicyRules for all namespaces."""
+    reads = ["list", "watch"]
+    return [
+        {"apiGroups": [""], "resources": ["namespaces", "services"], "verbs": reads},
+        {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": reads},
+    ]
