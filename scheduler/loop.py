@@ -112,6 +112,8 @@ class Loop:
             self._changed(self.columns.set_node(new))
         elif old is not None:
             self.columns.remove_node(old.name)
+            for nominee in list(self.nominations.on(old.name)):
+                self._again(nominee.info.uid)
         self._stirred()
 
     def saw_pod(self, new: Pod | None, old: Pod | None) -> None:
@@ -233,6 +235,7 @@ class Loop:
         entry.info = self.shapes.refresh(entry.info)
         pod, shape = entry.info.pod, entry.info.shape
         if pod.uid in self.room.busy:
+            self.room.busy[pod.uid] = True
             self.queue.park(entry, self._now())
             return
         started = time.perf_counter()

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 class Room:
-    """`busy` holds the uids of pods others are being told to leave for."""
+    """`busy`: pods others are being told to leave for, by uid, and whether something woke them meanwhile."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class Room:
         freed: Callable[[str], None],
         again: Callable[[str], None],
     ) -> None:
-        self.busy: set[str] = set()
+        self.busy: dict[str, bool] = {}
         self._client = client
         self._events = events
         self._status = status
@@ -87,7 +87,7 @@ class Room:
             self._again(each.info.uid)
         self._nominations.set(info, plan.node)
         VICTIMS.observe(len(plan.victims))
-        self.busy.add(info.uid)
+        self.busy[info.uid] = False
         task = asyncio.get_running_loop().create_task(self._evict(info.pod, plan))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -96,9 +96,9 @@ class Room:
         try:
             told = await asyncio.gather(*(self._evict_one(pod, each, plan.node) for each in plan.victims))
         finally:
-            self.busy.discard(pod.uid)
+            woken = self.busy.pop(pod.uid, False)
         # News of their end may have come while the pod was busy; if not, they will wake it.
-        if not all(told) or not any(self._cache.get(each.pod.uid) for each in plan.victims):
+        if woken or not all(told) or not any(self._cache.get(each.pod.uid) for each in plan.victims):
             self._again(pod.uid)
 
     async def _evict_one(self, pod: Pod, victim: Tenant, node: str) -> bool:

@@ -254,3 +254,31 @@ async def test_of_two_alike_that_wait_the_one_whose_room_is_free_goes(which: str
 
         assert play.where()[which] == node
         assert len([each for each in play.where().values() if each is None]) == 1
+
+
+async def test_a_pod_whose_nominated_node_is_gone_makes_room_elsewhere() -> None:
+    async with stage(2, kubelet=False) as play:
+        for number in range(2):
+            play.api.apply(of_priority(f"low-{number}", LOW))
+        await play.on()
+        play.api.apply(of_priority("high", HIGH))
+        await play.on()
+        first = status(play, "high")["nominatedNodeName"]
+        play.api.delete("nodes", first)
+        await play.on(15)
+
+        assert status(play, "high")["nominatedNodeName"] not in (None, "", first)
+
+
+async def test_room_that_comes_while_others_are_told_to_leave_is_not_overlooked() -> None:
+    faults = Faults()
+    async with stage(faults=faults, kubelet=False) as play:
+        play.api.apply(of_priority("low", LOW))
+        await play.on()
+        faults.next(Fault(delay=2.0), method="PATCH", path="/low/status")
+        play.api.apply(of_priority("high", HIGH))
+        await play.on(0.5)
+        add_nodes(play.api, ["late"], cpu="4")
+        await play.on(15)
+
+        assert play.where()["high"] == "late"

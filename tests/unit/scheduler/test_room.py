@@ -77,12 +77,12 @@ async def test_the_room_is_kept_at_once_and_the_others_told_in_the_background() 
     async with made(stage) as (room, server, told):
         said, nominated = room.seek(info, refused(stage, info), 0.0)
         assert (said.message, nominated) == (FULL, "node-0")
-        assert (stage.nominations.node_of(info.uid), room.busy) == ("node-0", {info.uid})
+        assert (stage.nominations.node_of(info.uid), room.busy) == ("node-0", {info.uid: False})
         await asyncio.sleep(0.01)
 
     assert server.called == [("PATCH", "low/status"), ("DELETE", "low")]
     assert told.events == [f"low: Preempted by pod {info.uid} on node node-0"]
-    assert (room.busy, told.again) == (set(), []), "the end of the victim will wake it"
+    assert (room.busy, told.again) == ({}, []), "the end of the victim will wake it"
 
 
 async def test_a_victim_that_is_gone_already_wakes_nobody_so_the_pod_is_tried_again() -> None:
@@ -92,6 +92,18 @@ async def test_a_victim_that_is_gone_already_wakes_nobody_so_the_pod_is_tried_ag
     async with made(stage) as (room, _, told):
         room.seek(info, refused(stage, info), 0.0)
         stage.change("drop", ("node-0", 0))
+        await asyncio.sleep(0.01)
+
+    assert told.again == [info.uid]
+
+
+async def test_what_woke_the_pod_while_it_was_busy_is_not_lost() -> None:
+    stage = Stage(node("node-0", cpu="4"))
+    stage.add(lesser("low", 1, "3"), "node-0")
+    info = stage.wanting()
+    async with made(stage) as (room, _, told):
+        room.seek(info, refused(stage, info), 0.0)
+        room.busy[info.uid] = True
         await asyncio.sleep(0.01)
 
     assert told.again == [info.uid]
