@@ -18,6 +18,7 @@ from understudy.values import conditions, timestamp
 
 TRIES = 4
 PAUSE = 0.2
+OPTIONS = {"kind": "DeleteOptions", "apiVersion": "v1"}
 
 
 async def evict(client: Client, victim: Pod, preemptor: Pod, clock: Callable[[], datetime]) -> bool:
@@ -28,7 +29,7 @@ async def evict(client: Client, victim: Pod, preemptor: Pod, clock: Callable[[],
         if condition is not None:
             body = {"metadata": {"uid": victim.uid}, "status": {"conditions": [condition]}}
             await _insist(client, "PATCH", f"{path}/status", body, content_type=STRATEGIC)
-        await _insist(client, "DELETE", path, {"preconditions": {"uid": victim.uid}})
+        await _insist(client, "DELETE", path, OPTIONS | {"preconditions": {"uid": victim.uid}})
     except NotFound:
         return False
     return True

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from tests.api.conftest import NODES
+from tests.api.conftest import NODES, UNPLUGGED
 from tests.api.world import Place, World, path, until
 from understudy.cluster import nodes
 from understudy.cluster.rest import Object
 
 HOSTNAME = "kubernetes.io/hostname"
+CLASSES = "/apis/scheduling.k8s.io/v1/priorityclasses"
 
 
 def pod(place: Place, name: str, *, cpu: str = "", port: int = 0, **spec: Any) -> None:
@@ -145,3 +146,80 @@ def test_a_pod_behind_a_gate_waits(place: Place) -> None:
     assert node_of(place, "gated") == ""
     place.patch("pods", "gated", {"spec": {"schedulingGates": None}})
     placed(place, "gated")
+
+
+# What pods want of each other
+
+
+def selected(**labels: str) -> Object:
+    return {"labelSelector": {"matchLabels": labels}}
+
+
+def test_pods_keep_apart(place: Place) -> None:
+    term = {"topologyKey": HOSTNAME, **selected(app="it")}
+    apart = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+    names = [f"pod-{number}" for number in range(NODES)]
+    for name in names:
+        pod(place, name, affinity=apart)
+    assert len(set(placed(place, *names))) == NODES
+    pod(place, "late")
+    until(
+        lambda: f"{NODES} node(s) didn't satisfy existing pods anti-affinity rules" in unscheduled(place, "late"),
+        why=lambda: unscheduled(place, "late"),
+    )
+    gone = node_of(place, names[0])
+    place.api.delete(place.path("pods", names[0]))
+    assert placed(place, "late") == [gone]
+
+
+def test_pods_stay_together_and_the_first_may_go_anywhere(place: Place) -> None:
+    term = {"topologyKey": HOSTNAME, "labelSelector": {}, "matchLabelKeys": ["app"]}
+    together = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+    names = [f"pod-{number}" for number in range(4)]
+    for name in names:
+        pod(place, name, affinity=together)
+    assert len(set(placed(place, *names))) == 1
+
+
+def test_pods_are_spread_by_their_constraints(place: Place) -> None:
+    hard = {"maxSkew": 1, "topologyKey": HOSTNAME, "whenUnsatisfiable": "DoNotSchedule", **selected(app="it")}
+    plugged = [{"matchExpressions": [{"key": HOSTNAME, "operator": "NotIn", "values": [UNPLUGGED]}]}]
+    affinity = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": plugged}}}
+    pod(place, "there", nodeSelector={HOSTNAME: "node-1"})
+    placed(place, "there")
+    names = [f"pod-{number}" for number in range(2 * NODES - 1)]
+    for name in names:
+        pod(place, name, affinity=affinity, topologySpreadConstraints=[hard])
+    assert set(Counter(placed(place, "there", *names)).values()) == {2}
+    pod(place, "stuck", topologySpreadConstraints=[{**hard, "topologyKey": "example.com/rack"}])
+    until(
+        lambda: "didn't match pod topology spread constraints (missing required label)" in unscheduled(place, "stuck"),
+        why=lambda: unscheduled(place, "stuck"),
+    )
+
+
+# Preemption
+
+
+@pytest.fixture
+def important(world: World) -> Iterator[str]:
+    """A priority class above that of pods which name none."""
+    world.api.create(CLASSES, {"metadata": {"name": "important"}, "value": 1000})
+    yield "important"
+    world.api.delete(f"{CLASSES}/important")
+
+
+def test_a_less_important_pod_leaves_for_a_more_important_one(
+    world: World, place: Place, big: Object, important: str
+) -> None:
+    world.api.create(path("nodes"), big)
+    there = {HOSTNAME: "node-9"}
+    pod(place, "low", cpu="60", nodeSelector=there)
+    placed(place, "low")
+    pod(place, "high", cpu="60", nodeSelector=there, priorityClassName=important)
+    assert placed(place, "high") == ["node-9"]
+    high = place.get("pods", "high")
+    assert high is not None
+    told = f"Preempted by pod {high['metadata']['uid']} on node node-9"
+    until(lambda: events(place, "Preempted") == {told}, why=lambda: events(place, "Preempted"))
+    until(lambda: place.get("pods", "low") is None)
