@@ -11,7 +11,7 @@ import socket
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from understudy.dns.forward import Forwarder
 from understudy.dns.lookup import look_up
@@ -183,10 +183,9 @@ class Connection(asyncio.Protocol):
         self._choked = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
         if len(self._all) >= CONNECTIONS:
-            transport.abort()
+            self._transport.abort()
             return
         self._all.add(self)
         self._wind()

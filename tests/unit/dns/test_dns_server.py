@@ -1,0 +1,207 @@
+"""The sockets, on the loopback: batches, pipelines, slow and broken clients, and whatever bytes there are."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from tests.unit.dns.decoder import ask, decode, edns
+from tests.unit.dns.objects import endpoint, external, port, service, slice_of, table_of
+from tests.unit.dns.wires import HOST, framed, other, over_tcp, over_udp, record, reply_to, udp
+from understudy.dns import server as module
+from understudy.dns.forward import Forwarder
+from understudy.dns.names import NOERROR, NXDOMAIN, REFUSED, SERVFAIL, A
+from understudy.dns.server import Server, Service
+from understudy.dns.upstream import Upstream
+
+WEB = "web.default.svc.cluster.local"
+WORLD = (
+    service("web", "10.96.0.10", ports=[port(80, "http")]),
+    service("big", "None"),
+    slice_of("big", *(endpoint(f"10.244.0.{n}") for n in range(1, 250))),
+    external("away", "example.com"),
+)
+
+
+@asynccontextmanager
+async def serving(*upstreams: Upstream) -> AsyncIterator[tuple[int, Service]]:
+    loop = asyncio.get_running_loop()
+    forwarder = Forwarder(upstreams, loop.time)
+    service_ = Service(table_of(*WORLD), forwarder)
+    server = Server(service_)
+    try:
+        yield await server.start(HOST, 0), service_
+    finally:
+        await server.stop()
+        await forwarder.close()
+
+
+async def test_over_udp_and_tcp_the_same() -> None:
+    async with serving() as (at, _):
+        assert await over_udp(at, ask(WEB)) == (await over_tcp(at, ask(WEB)))[0]
+        assert decode(await over_udp(at, ask(WEB))).data() == ["10.96.0.10"]
+        cut = decode(await over_udp(at, ask("big.default.svc.cluster.local", opt=edns())))
+        whole = decode((await over_tcp(at, ask("big.default.svc.cluster.local", opt=edns())))[0])
+        assert (cut.flag(0x0200), len(whole.answer)) == (True, 249)
+
+
+async def test_more_datagrams_than_a_batch() -> None:
+    async with serving() as (at, service_), udp(at) as (transport, client):
+        for number in range(200):
+            transport.sendto(ask(WEB, number=number))
+        got = {decode(await asyncio.wait_for(client.got.get(), 10)).id for _ in range(200)}
+        assert got == set(range(200))
+        assert service_.dropped == 0
+
+
+async def test_questions_in_a_pipeline() -> None:
+    async with serving() as (at, _):
+        replies = await over_tcp(at, *(ask(WEB, number=number) for number in range(500)))
+        assert [decode(each).id for each in replies] == list(range(500))
+
+
+async def test_a_slow_answer_does_not_hold_up_the_next() -> None:
+    held: list[bytes] = []
+    async with other(lambda data, tcp: held.append(data)) as slow, serving(slow.upstream) as (at, _):
+        reader, writer = await asyncio.open_connection(HOST, at)
+        for number, name in ((1, "example.com"), (2, WEB)):
+            data = ask(name, number=number)
+            writer.write(len(data).to_bytes(2, "big") + data)
+        assert decode(await asyncio.wait_for(framed(reader), 10)).id == 2
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_a_question_in_pieces() -> None:
+    async with serving() as (at, _):
+        reader, writer = await asyncio.open_connection(HOST, at)
+        data = ask(WEB)
+        for byte in len(data).to_bytes(2, "big") + data:
+            writer.write(bytes((byte,)))
+            await writer.drain()
+            await asyncio.sleep(0)
+        assert decode(await asyncio.wait_for(framed(reader), 10)).data() == ["10.96.0.10"]
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_others_are_asked_and_the_answer_is_kept() -> None:
+    async with other(lambda data, tcp: reply_to(data, record(b"\xc0\0\2\1"))) as up, serving(up.upstream) as (at, _):
+        for number in (1, 2):
+            reply = decode(await over_udp(at, ask("Example.COM", number=number)))
+            assert (reply.id, reply.rcode, reply.data()) == (number, NOERROR, ["192.0.2.1"])
+            assert reply.question == [("Example.COM.", A, 1)]
+            assert not reply.flag(0x0400)
+        assert decode((await over_tcp(at, ask("example.com", opt=edns())))[0]).data() == ["192.0.2.1"]
+        assert len(up.asked) == 1
+
+
+async def test_an_external_name_is_answered_with_what_it_leads_to() -> None:
+    async with other(lambda data, tcp: reply_to(data, record(b"\xc0\0\2\1"))) as up, serving(up.upstream) as (at, _):
+        reply = decode(await over_udp(at, ask("away.default.svc.cluster.local")))
+        assert [each.data for each in reply.answer] == ["example.com.", "192.0.2.1"]
+        assert [each.name for each in reply.answer] == ["away.default.svc.cluster.local.", "example.com."]
+        assert (reply.rcode, reply.flag(0x0400)) == (NOERROR, True)
+
+
+async def test_nobody_answers() -> None:
+    async with other(lambda data, tcp: None) as up:
+        dead = up.upstream
+    async with serving(dead) as (at, _):
+        assert decode(await over_udp(at, ask("example.com"))).rcode == SERVFAIL
+        reply = decode(await over_udp(at, ask("away.default.svc.cluster.local")))
+        assert (reply.rcode, reply.data()) == (SERVFAIL, ["example.com."])
+
+
+async def test_nobody_to_ask() -> None:
+    async with serving() as (at, _):
+        assert decode(await over_udp(at, ask("example.com"))).rcode == REFUSED
+
+
+async def test_a_connection_that_says_nothing_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "IDLE", 0.05)
+    async with serving() as (at, _):
+        reader, writer = await asyncio.open_connection(HOST, at)
+        writer.write(b"\0")
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            await asyncio.wait_for(reader.readexactly(1), 10)
+        writer.close()
+
+
+async def test_a_client_that_takes_no_answers_is_not_read_and_then_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "IDLE", 0.3)
+    async with serving() as (at, service_):
+        reader, writer = await asyncio.open_connection(HOST, at, limit=1)
+        big = ask("big.default.svc.cluster.local")
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        writer.write((len(big).to_bytes(2, "big") + big) * 20_000)
+        with pytest.raises(ConnectionError):
+            await asyncio.wait_for(_until_cut_off(writer), 10)
+        assert sum(service_.table.counts[1].values()) < 20_000, "its answers would be 80 MB"
+        writer.close()
+        del reader
+
+
+async def test_only_so_many_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CONNECTIONS", 2)
+    async with serving() as (at, _):
+        several = [await asyncio.open_connection(HOST, at) for _ in range(3)]
+        ends = [asyncio.ensure_future(reader.read(1)) for reader, _ in several]
+        done, _ = await asyncio.wait(ends, timeout=10, return_when=asyncio.FIRST_COMPLETED)
+        assert len(done) == 1
+        for _, writer in several:
+            writer.close()
+        await asyncio.gather(*ends, return_exceptions=True)
+
+
+async def test_an_error_of_ours_ends_one_question_only(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving() as (at, service_):
+        with monkeypatch.context() as patch:
+            patch.setattr(service_.table, "_slow", None)
+            async with udp(at) as (transport, client):
+                transport.sendto(ask(WEB, 99))
+                transport.sendto(ask(WEB))
+                await asyncio.sleep(0.05)
+                assert client.got.empty()
+        assert "this is a bug" in caplog.text
+        assert decode(await over_udp(at, ask(WEB))).data() == ["10.96.0.10"]
+
+
+async def test_whatever_is_sent_it_goes_on_answering(caplog: pytest.LogCaptureFixture) -> None:
+    rng = random.Random(7)
+    async with serving() as (at, service_):
+        async with udp(at) as (transport, _):
+            for number in range(2000):
+                transport.sendto(_junk(rng))
+                if number % 100 == 99:
+                    await over_udp(at, ask(WEB))
+        for _ in range(30):
+            _, writer = await asyncio.open_connection(HOST, at)
+            writer.write(_junk(rng) * 3)
+            await asyncio.sleep(0)
+            writer.transport.abort()
+        assert decode(await over_udp(at, ask("none.cluster.local"))).rcode == NXDOMAIN
+        assert decode((await over_tcp(at, ask(WEB)))[0]).data() == ["10.96.0.10"]
+        assert service_.dropped == 0
+    assert "bug" not in caplog.text
+
+
+async def _until_cut_off(writer: asyncio.StreamWriter) -> None:
+    while True:
+        await writer.drain()
+        writer.write(b"\0")
+        await asyncio.sleep(0.01)
+
+
+def _junk(rng: random.Random) -> bytes:
+    """Anything, or a question that was hurt."""
+    if rng.random() < 0.3:
+        return rng.randbytes(rng.randrange(200))
+    packet = bytearray(ask(WEB, opt=edns()))
+    for _ in range(rng.randrange(1, 6)):
+        packet[rng.randrange(2, len(packet))] = rng.randrange(256)
+    return bytes(packet[: rng.randrange(len(packet) + 1)])
