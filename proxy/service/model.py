@@ -149,7 +149,9 @@ class Model:
             serving = frozenset(packed.endpoint(*each.address) for each in served.endpoints if each.serving)
         for front in fronts(port, self.facts):
             target, group = writer.group(front)
-            part.claims[target] = _Claim((front.external, created, key, port.name), group, serving)
+            claim = _Claim((front.external, created, key, port.name), group, serving)
+            if target not in part.claims or claim.rank <= part.claims[target].rank:
+                part.claims[target] = claim
         shared.add(("cluster-ips", packed.address(port.cluster_ip)))
         for each in (*choice.cluster, *choice.local):
             if each.local:
