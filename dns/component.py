@@ -18,6 +18,7 @@ from understudy.dns.keeper import Keeper
 from understudy.dns.metrics import DnsMetrics, Sample
 from understudy.dns.records import Names
 from understudy.dns.settings import Settings, read
+from understudy.dns.workers import Workers
 from understudy.kinds.meta import Key
 from understudy.loop.process import Component, Pages
 from understudy.obs.metrics import METRICS, STORE_OBJECTS, WATCH_AGE
@@ -37,8 +38,10 @@ class Dns:
         self._settings = settings
         self.answering = Answering(settings)
         self.keeper = Keeper(self.answering.zone.origin, self)
+        self.workers = Workers(settings.processes - 1, settings, self.keeper.replay)
         self.port = 0
         self._stopping = False
+        self._shown = False
         self._watches: list[Watch[Any]] = [Watch(client, store, rng=rng) for store in self.keeper.stores]
         self._tasks: list[asyncio.Task[None]] = []
         self._metrics = DnsMetrics(self._samples, settings.metrics, f"dns://:{settings.port}")
@@ -55,6 +58,8 @@ class Dns:
         """Listen and begin to watch; returns when the zone is known. Raises OSError if the address is taken."""
         self.port = await self.answering.start()
         METRICS.register(self._metrics)
+        self._shown = True
+        self.workers.start(self.port)
         log.info("answering on %s port %d, UDP and TCP", self._settings.host, self.port)
         for watch in self._watches:
             STORE_OBJECTS.labels(watch.kind.id).set_function(watch.store.__len__)
@@ -65,6 +70,7 @@ class Dns:
             await watch.synced.wait()
         await self.keeper.settled()
         self.answering.table.synced = True
+        self.workers.synced()
         log.info("the names of %d Services are known", len(self.keeper.services))
 
     async def lead(self, *, relist: bool = False) -> None:
@@ -72,16 +78,18 @@ class Dns:
 
     async def stop(self) -> None:
         """Answer on until nobody asks any more, or so it is set; then close."""
-        if self.answering.table.synced and self._settings.lame_duck:
+        if self.answering.table.synced and self._settings.lame_duck and not self._stopping:
             self._stopping = True
             log.info("answering for %g more seconds", self._settings.lame_duck)
             await asyncio.sleep(self._settings.lame_duck)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.workers.stop()
         await self.answering.stop()
-        if self.port:
+        if self._shown:
             METRICS.unregister(self._metrics)
+            self._shown = False
 
     def pages(self) -> Pages:
         """The debug pages `name` (name) and `state`."""
@@ -92,13 +100,15 @@ class Dns:
     def put(self, owner: Key, names: Names) -> None:
         """The names that are there because of `owner`."""
         self.answering.copy.put(owner, names)
+        self.workers.put(owner, names)
 
     def put_namespace(self, name: str, *, there: bool) -> None:
         """A Namespace came or went."""
         self.answering.copy.put_namespace(name, there=there)
+        self.workers.put_namespace(name, there=there)
 
     def _samples(self) -> list[Sample]:
-        return [self.answering.sample()]
+        return [self.answering.sample(), *self.workers.samples()]
 
     def _name(self, query: Mapping[str, str]) -> Any:
         name = query.get("name", "").lower().removesuffix(".")
@@ -118,6 +128,7 @@ class Dns:
             "rendered": len(answering.table),
             "due": len(self.keeper),
             "cached": len(answering.forwarder),
+            "workers": len(self.workers),
             "underWay": len(answering.service),
             "looping": answering.forwarder.looping,
             "upstreams": [str(each) for each in answering.forwarder.upstreams],

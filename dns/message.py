@@ -125,6 +125,14 @@ def _read(message: bytes) -> Reply:
     return Reply(rcode, flags, (a, b, c), message[start:end], ttls, _life(message, rcode, kept))
 
 
+def places(message: bytes) -> list[Place]:
+    """Where each record of a message with one question is. Raises Malformed."""
+    try:
+        return list(_places(message, skip(message, HEADER) + 4))
+    except (struct.error, IndexError):
+        raise Malformed("the message ends within a record") from None
+
+
 def _places(message: bytes, at: int) -> Iterator[Place]:
     counts = _HEADER.unpack_from(message)[3:]
     if sum(counts) > RECORDS:
@@ -158,8 +166,10 @@ def answers(reply: Reply, question: bytes) -> list[Record]:
     counts = (*reply.counts[:1], 0, 0)
     message = _HEADER.pack(0, 0, 1, *counts) + question + reply.body
     try:
-        places = list(_places(message, HEADER + len(question)))
-        return [Record(from_wire(message, each.start)[0], each.type, each.ttl, _data(message, each)) for each in places]
+        return [
+            Record(from_wire(message, each.start)[0], each.type, each.ttl, _data(message, each))
+            for each in _places(message, HEADER + len(question))
+        ]
     except (struct.error, IndexError):
         raise Malformed("the message ends within a record") from None
 

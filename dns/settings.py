@@ -50,7 +50,7 @@ def read(settings: Mapping[str, str]) -> Settings:
         host,
         port,
         _domain(settings.get("cluster-domain") or DOMAIN),
-        _upstreams(settings.get("dns-forward") or RESOLV_CONF),
+        upstreams(settings.get("dns-forward") or RESOLV_CONF, "dns-forward"),
         int(_number(settings.get("dns-processes") or "1", "dns-processes", 1, 64)),
         cast("Pods", _choice(settings.get("dns-pods") or "insecure", "dns-pods", get_args(Pods))),
         cast("MetricNames", _choice(settings.get("dns-metrics") or "understudy", "dns-metrics", get_args(MetricNames))),
@@ -58,17 +58,17 @@ def read(settings: Mapping[str, str]) -> Settings:
     )
 
 
-def _upstreams(text: str) -> tuple[tuple[str, int], ...]:
-    """Addresses, or a file with some; "none": what is not the cluster's is refused."""
+def upstreams(text: str, setting: str) -> tuple[tuple[str, int], ...]:
+    """Addresses with ports, or those in a file, or "none". Raises ConfigError, which names the setting."""
     if text == "none":
         return ()
     if text.startswith("/"):
         try:
             found = servers_of(Path(text).read_text())
         except OSError as error:
-            raise ConfigError(f"--dns-forward: cannot read {text}: {error.strerror}") from None
+            raise ConfigError(f"--{setting}: cannot read {text}: {error.strerror}") from None
         return tuple((each.host, each.port) for each in found)
-    return tuple(_address(each.strip(), "dns-forward", 53) for each in text.split(",") if each.strip())
+    return tuple(_address(each.strip(), setting, 53) for each in text.split(",") if each.strip())
 
 
 def _address(text: str, setting: str, default: int | None = None) -> tuple[str, int]:

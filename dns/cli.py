@@ -1,0 +1,66 @@
+"""`understudy dns query NAME`: ask a DNS server, and show the whole answer as a zone file would.
+
+Wired into the command line by `understudy/cli.py`. For people who look why a name is not found where there is no dig.
+"""
+
+import asyncio
+import re
+import sys
+from ipaddress import ip_address
+
+import click
+
+from understudy.dns.names import NUMBERS
+
+_TYPE = re.compile(r"TYPE(\d{1,5})")
+
+
+@click.group()
+def dns() -> None:
+    """Cluster DNS."""
+
+
+@dns.command()
+@click.argument("name")
+@click.option("--type", "kind", default="A", show_default=True, help=f"{', '.join(NUMBERS)} or TYPEn.")
+@click.option("--server", help="Address and port, 10.96.0.10:53.  [default: the first of /etc/resolv.conf]")
+@click.option("--tcp", is_flag=True, help="Ask over TCP.")
+@click.option("--timeout", default=5.0, show_default=True, help="Seconds to wait for the answer.")
+def query(name: str, kind: str, server: str | None, tcp: bool, timeout: float) -> None:
+    """Ask for NAME (an address: for its PTR record). Exit code 1 if there is no such record, 2 without an answer."""
+    from understudy.api.config import ConfigError
+    from understudy.dns.names import Malformed
+    from understudy.dns.query import NoAnswer, ask, found, show
+    from understudy.dns.settings import RESOLV_CONF, upstreams
+
+    number = _number(kind)
+    try:
+        name, number = _reversed(name, number)
+        servers = upstreams(server or RESOLV_CONF, "server")
+        if not servers:
+            raise click.UsageError(f"{RESOLV_CONF} names no server: give one with --server")
+        answer = asyncio.run(ask(servers[0], name, number, tcp=tcp, timeout=timeout))
+        lines = show(answer)
+    except (ConfigError, Malformed) as error:
+        raise click.UsageError(str(error)) from None
+    except NoAnswer as error:
+        click.echo(str(error), err=True)
+        sys.exit(2)
+    for line in lines:
+        click.echo(line)
+    sys.exit(0 if found(answer, number) else 1)
+
+
+def _number(kind: str) -> int:
+    match = _TYPE.fullmatch(kind.upper())
+    number = NUMBERS.get(kind.upper(), int(match[1]) if match else -1)
+    if not 0 <= number <= 0xFFFF:
+        raise click.UsageError(f"--type {kind}: take one of {', '.join(NUMBERS)}, or TYPE65280 by number")
+    return number
+
+
+def _reversed(name: str, number: int) -> tuple[str, int]:
+    try:
+        return ip_address(name).reverse_pointer, NUMBERS["PTR"]
+    except ValueError:
+        return name, number
