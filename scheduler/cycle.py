@@ -78,11 +78,10 @@ class Cycle:
         best = int(total.max(initial=INFEASIBLE))
         if best == INFEASIBLE:
             return self._diagnose(known, shape, may_preempt)
-        return self._draw(total, draw)
+        return self._draw(total, best, draw)
 
-    def _draw(self, total: Totals, draw: float) -> Placement:
+    def _draw(self, total: Totals, best: int, draw: float) -> Placement:
         """One of the best rows."""
-        best = int(total.max())
         equals = np.flatnonzero(total == best)
         row = int(equals[int(draw * len(equals))])
         return Placement(self._columns.names[row], best, len(equals))
@@ -118,8 +117,8 @@ class Cycle:
                 beside = standing.total[: columns.size] != INFEASIBLE
             standing.update()
             total = np.where(beside, standing.total[: columns.size], INFEASIBLE)
-            if (total != INFEASIBLE).any():
-                return self._draw(total, draw)
+            if (best := int(total.max(initial=INFEASIBLE))) != INFEASIBLE:
+                return self._draw(total, best, draw)
         with self._present(rivals):
             return diagnosis.diagnose(shape, columns, rows, may_preempt=may_preempt)
 

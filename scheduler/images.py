@@ -5,6 +5,7 @@ pkg/scheduler/backend/cache/cache.go.
 """
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from understudy.scheduler.kinds import Node
 
@@ -17,6 +18,7 @@ class Image:
     rows: set[int] = field(default_factory=set)
 
 
+@lru_cache(maxsize=4096)
 def full_name(image: str) -> str:
     """As nodes report it: with the tag that is meant if none is given."""
     return image if image.rfind(":") > image.rfind("/") else f"{image}:latest"

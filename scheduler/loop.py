@@ -155,7 +155,8 @@ class Loop:
             return
         info = self.shapes.describe(pod)
         self.queue.add(info, self._now())
-        self._nominate(info, "" if old is None else old.status.nominatedNodeName)
+        if self.nominations or pod.status.nominatedNodeName:
+            self._nominate(info, "" if old is None else old.status.nominatedNodeName)
         self._more.set()
 
     def _nominate(self, info: PodInfo, before: str) -> None:

@@ -13,7 +13,7 @@ import msgspec
 from understudy.kinds.meta import Key
 from understudy.scheduler.crowd import Crowd
 from understudy.scheduler.images import full_name
-from understudy.scheduler.kinds import Node, NodeAffinity, NodeTerms, Pod, PreferredTerm, Toleration
+from understudy.scheduler.kinds import Node, NodeAffinity, NodeTerms, Pod, PodSpec, PreferredTerm, Toleration
 from understudy.scheduler.resources import RESIZE, pod_requests, scored_requests
 from understudy.scheduler.surroundings import Surroundings
 from understudy.scheduler.terms import ALONE, Badge, Social, badge_of
@@ -195,9 +195,15 @@ def _wish(pod: Pod, social: Social) -> _Wish:
         required=affinity.required,
         preferred=affinity.preferred,
         tolerations=spec.tolerations,
-        images=tuple(sorted(full_name(each.image) for each in (*spec.initContainers, *spec.containers))),
+        images=_images(spec),
         social=social,
     )
+
+
+def _images(spec: PodSpec) -> tuple[str, ...]:
+    if len(spec.containers) == 1 and not spec.initContainers:
+        return (full_name(spec.containers[0].image),)
+    return tuple(sorted(full_name(each.image) for each in (*spec.initContainers, *spec.containers)))
 
 
 def _selector(required: NodeTerms | None) -> NodeSelector | None:

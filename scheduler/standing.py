@@ -15,6 +15,7 @@ from understudy.scheduler.shape import Shape
 
 Totals = NDArray[np.int32]
 
+NO_IMAGES = (0, 0)
 INFEASIBLE = -1
 """The total of a node where the pod cannot go; all others are 0 or more."""
 FEW = 4
@@ -35,7 +36,7 @@ class Standing:
         self._direct = [each for each in plain if not each.plugin.OF_NODE]
         self._wide = _wide(shape)
         self._nodes_seen = self._usage_seen = -1
-        self._images_seen = (0, 0)
+        self._images_seen = NO_IMAGES
         self._start()
 
     def update(self) -> None:
@@ -46,7 +47,7 @@ class Standing:
         if self._images_seen != (images := self._images()):
             # What one node offers depends on how many others have it too.
             self._nodes_seen, self._images_seen = -1, images
-        before = self.seen
+        before = self._nodes_seen, self._usage_seen
         nodes = columns.node_changes.since(self._nodes_seen)
         usage = columns.usage_changes.since(self._usage_seen)
         self._nodes_seen, self._usage_seen = columns.node_changes.end, columns.usage_changes.end
@@ -66,8 +67,8 @@ class Standing:
     def _images(self) -> tuple[int, int]:
         """Differs if scores for images may be others; the same as long as nobody has one of the pod's."""
         images = self._columns.images
-        if not any(each in images.known for each in self._shape.images):
-            return 0, 0
+        if not images.known or not any(each in images.known for each in self._shape.images):
+            return NO_IMAGES
         return images.version, self._columns.count
 
     def _judge_some(self, nodes: list[int], usage: list[int]) -> None:
@@ -126,7 +127,9 @@ class Standing:
                 node = self._columns.view(row)
                 self._passes[row] = not any(plugin.reasons(self._shape, node) for plugin in self._pod_filters)
                 direct = sum(weight * plugin.score(self._shape, node) for plugin, weight in self._direct)
-                self._points[row] = self._fixed[row] + direct
+                self._points[row] = direct
+                if self._images_seen != NO_IMAGES:
+                    self._points[row] += self._fixed[row]
         self._sum(np.array(list(rows), np.intp))
 
     def _sum(self, rows: Rows) -> None:

@@ -85,8 +85,10 @@ class Surroundings:
 
     def social(self, pod: Pod, badge: Badge) -> Social:
         """What the pod wants of others, and those on nodes of it."""
-        default, ties = self._from_outside(pod, badge)
         spec = pod.spec
+        if not spec.topologySpreadConstraints and not badge.ties and not self._anybody():
+            return ALONE
+        default, ties = self._from_outside(pod, badge)
         if not spec.topologySpreadConstraints and not badge.ties:
             return Social(soft=default, defaulted=bool(default), ties=ties) if default or ties else ALONE
         together, first, apart, liked = terms.bonds(pod, self.namespaces)
@@ -102,11 +104,13 @@ class Surroundings:
             ties=ties,
         )
 
+    def _anybody(self) -> bool:
+        """Whether there is anything by which others could matter to a pod that wants nothing of them."""
+        return bool(self._owners or self._services or self._crowd.has_ties)
+
     def _from_outside(self, pod: Pod, badge: Badge) -> _Outside:
         """Default constraints and ties: the same for all pods of one namespace, owner and labels."""
         owner = controller_of(pod)
-        if not self._services and not self._owners and not self._crowd.has_ties:
-            return (), ()
         if self._outside_of != self.version or len(self._outside) > KEPT:
             self._outside.clear()
             self._outside_of = self.version

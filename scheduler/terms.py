@@ -115,7 +115,9 @@ class Badge(NamedTuple):
 def badge_of(pod: Pod) -> Badge:
     """The badge of a pod, on a node or not."""
     meta = pod.metadata
-    return Badge(meta.namespace, tuple(sorted(meta.labels.items())), pod.deleting, _ties(pod))
+    labels = tuple(sorted(meta.labels.items())) if meta.labels else ()
+    ties = () if pod.spec.affinity is None else _ties(pod)
+    return Badge(meta.namespace, labels, meta.deletionTimestamp is not None, ties)
 
 
 def same_badge(old: Pod, new: Pod) -> bool:
@@ -205,7 +207,7 @@ def _namespaces(pod: Pod, term: PodTerm) -> tuple[frozenset[str], Selector]:
 
 def _ties(pod: Pod) -> tuple[Tie, ...]:
     affinity = pod.spec.affinity
-    if affinity is None or (affinity.podAffinity is None and affinity.podAntiAffinity is None):
+    if affinity is None:
         return ()
     near, far = affinity.podAffinity or PodAffinity(), affinity.podAntiAffinity or PodAffinity()
     return (

@@ -85,20 +85,27 @@ async def test_no_more_pods_leave_while_the_first_are_on_their_way() -> None:
         assert play.where()["high"] == going[0]["spec"]["nodeName"]
 
 
-async def test_pods_made_anew_do_not_steal_the_room_that_was_made() -> None:
-    """As the pods of a ReplicaSet: each that leaves is replaced at once, while those before it still leave slowly."""
-    async with stage() as play:
-        for number in range(3):
-            play.api.apply(of_priority(f"low-{number}", LOW, "1"))
-        await play.on()
-        play.api.apply(of_priority("high", HIGH, "4"))
-        for number in range(60):
-            for name in ("low-0", "low-1", "low-2"):
-                if play.api.get("pods", name) is None and play.api.get("pods", f"{name}-again") is None:
-                    play.api.apply(of_priority(f"{name}-again", LOW, "1"))
-            await play.on(0.1 if number < 50 else 2.0)
+TO_NODE_1 = [{"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["node-1"]}]}]
+PINNED = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": TO_NODE_1}}}
 
-        assert play.where() == {"high": "node-1", **{f"low-{number}-again": None for number in range(3)}}
+
+@pytest.mark.parametrize("more", [{}, {"affinity": PINNED}], ids=["any node", "pinned by name"])
+async def test_pods_made_anew_do_not_steal_the_room_that_was_made(more: Json) -> None:
+    """As the pods of a ReplicaSet: each that leaves is replaced at once, while the others still leave slowly."""
+    async with stage(kubelet=False) as play:
+        for number in range(3):
+            play.api.apply(of_priority(f"low-{number}", LOW, "1", **more))
+        await play.on()
+        play.api.apply(of_priority("high", HIGH, "4", **more))
+        await play.on()
+        for number in range(3):
+            end(play, f"low-{number}")
+            play.api.apply(of_priority(f"again-{number}", LOW, "1", **more))
+            await play.on(15)
+
+        found = play.where()
+        assert found["high"] == "node-1"
+        assert [found[f"again-{number}"] for number in range(3)] == [None] * 3
 
 
 async def test_the_least_important_leaves() -> None:
