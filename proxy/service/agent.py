@@ -54,12 +54,12 @@ def bind_of(text: str) -> Bind | None:
     """ "1.2.3.4:10256", "[::]:10256" or ":10256" (any address); "" is none. Raises ConfigError."""
     if not text:
         return None
-    host, _, port = text.rpartition(":")
+    host, colon, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     try:
         if host:
             ip_address(host)
-        number = int(port)
+        number = int(colon and port)
     except ValueError:
         raise ConfigError(f"--healthz-bind-address {text}: give ADDRESS:PORT, or :PORT for any address") from None
     return host, number

@@ -100,6 +100,7 @@ class Keeper:
 
     async def turn(self) -> float:
         """One pass; answers the seconds until the next."""
+        self._woken.clear()
         dirty, self._dirty = self._dirty, {}
         since, self.waiting_since = self.waiting_since, None
         triggers, self._triggers = self._triggers, []
@@ -125,7 +126,6 @@ class Keeper:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await (asyncio.Event() if self._failing else self._woken).wait()
-        self._woken.clear()
 
     def state(self) -> dict[str, Any]:
         """For the debug page."""

@@ -1,6 +1,6 @@
 """Services, EndpointSlices and a kernel that holds what it is told, for the tests of the service proxy."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -127,11 +127,12 @@ class Conversations:
             raise HostError("no conntrack here")
         return list(self.there)
 
-    def end(self, flows: "Sequence[Flow]") -> int:  # type: ignore[override]
+    def end(self, flows: Iterable[Flow]) -> int:
+        before = len(self.ended)
         for flow in flows:
             self.there.remove(flow)
             self.ended.append(flow)
-        return len(flows)
+        return len(self.ended) - before
 
     def close(self) -> None:
         pass
