@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from understudy.scheduler import diagnosis
-from understudy.scheduler.columns import Columns, Mask
+from understudy.scheduler import diagnosis, trial
+from understudy.scheduler.columns import Columns
 from understudy.scheduler.diagnosis import Diagnosis
-from understudy.scheduler.nominations import Nominations, Nominee
+from understudy.scheduler.nominations import Nominations
 from understudy.scheduler.shape import PodInfo, Shape
 from understudy.scheduler.standing import INFEASIBLE, Standing, Totals, judge, totals
 
@@ -56,17 +56,16 @@ class Cycle:
         may_preempt = info.pod.spec.preemptionPolicy != "Never"
         if not self._nominations:
             return self.pick(info.shape, draw, may_preempt=may_preempt)
-        rivals = self._nominations.rivals(info)
         own = self._nominations.node_of(info.uid)
         if own is not None:
             rows = self._columns.rows_named([own])
-            rows = rows[self._open(info.shape, rows, rivals)]
-            if len(rows):
+            if judge(info.shape, self._columns, rows).any() and self._beside(info, int(rows[0])):
                 score = sum(int(each[0]) for each in totals(info.shape, self._columns, rows).values())
                 return Placement(own, score, 1)
-        if not rivals:
+        crowded = self._columns.rows_named(self._nominations.contested(info)).tolist()
+        if not crowded or info.shape.conflict:
             return self.pick(info.shape, draw, may_preempt=may_preempt)
-        return self._pick_beside(info.shape, rivals, draw, may_preempt)
+        return self._pick_beside(info, crowded, draw, may_preempt)
 
     def pick(self, shape: Shape, draw: float, *, may_preempt: bool = True) -> Placement | Diagnosis:
         """The best node for a pod of this shape, or the diagnosis. `may_preempt` only changes what it says."""
@@ -100,47 +99,52 @@ class Cycle:
             rows = [row for row in rows if names[row] in shape.names]
         return bool(rows) and bool(judge(shape, self._columns, np.array(rows, np.intp)).any())
 
-    def _pick_beside(
-        self, shape: Shape, rivals: Sequence[Nominee], draw: float, may_preempt: bool
-    ) -> Placement | Diagnosis:
-        """As `pick`, among the nodes that would do whether or not the rivals come to where they are nominated for."""
-        columns = self._columns
-        if shape.names is not None:
-            rows = columns.rows_named(shape.names)
-            feasible = rows[self._open(shape, rows, rivals)]
-            if len(feasible):
-                return self._best_of(shape, feasible, draw)
-        else:
-            rows, standing = np.flatnonzero(columns.real), self._remembered(shape).standing
-            with self._present(rivals):
-                standing.update()
-                beside = standing.total[: columns.size] != INFEASIBLE
+    def _pick_beside(self, info: PodInfo, crowded: list[int], draw: float, may_preempt: bool) -> Placement | Diagnosis:
+        """As `pick`, but on the crowded rows only if the pod would do beside those that are nominated for them too."""
+        columns, shape = self._columns, info.shape
+        rows = np.flatnonzero(columns.real) if shape.names is None else columns.rows_named(shape.names)
+        if shape.names is None:
+            standing = self._remembered(shape).standing
             standing.update()
-            total = np.where(beside, standing.total[: columns.size], INFEASIBLE)
-            if (best := int(total.max(initial=INFEASIBLE))) != INFEASIBLE:
-                return self._draw(total, best, draw)
-        with self._present(rivals):
+            total = standing.total[: columns.size].copy()
+        else:
+            total = np.full(columns.size, INFEASIBLE, np.int32)
+            feasible = rows[judge(shape, columns, rows)]
+            if len(feasible):
+                total[feasible] = np.sum(list(totals(shape, columns, feasible).values()), axis=0)
+        kept = [row for row in crowded if total[row] != INFEASIBLE and not self._beside(info, row)]
+        total[kept] = INFEASIBLE
+        if (best := int(total.max(initial=INFEASIBLE))) != INFEASIBLE:
+            return self._draw(total, best, draw)
+        if not kept:
+            return self.pick(shape, draw, may_preempt=may_preempt)
+        with self._present(info, kept):
             return diagnosis.diagnose(shape, columns, rows, may_preempt=may_preempt)
 
-    def _open(self, shape: Shape, rows: NDArray[np.intp], rivals: Sequence[Nominee]) -> Mask:
-        """Which of the rows are feasible with the rivals where they are to be, and without."""
-        with self._present(rivals):
-            beside = judge(shape, self._columns, rows)
-        return beside & judge(shape, self._columns, rows)
+    def _beside(self, info: PodInfo, row: int) -> bool:
+        """Whether the pod would do on that row, which is feasible, beside the pods nominated for it."""
+        rivals = self._nominations.rivals(info, self._columns.names[row])
+        if not rivals:
+            return True
+        on_trial = trial.begin(info.shape, self._columns, row, rivals)
+        try:
+            return not on_trial.reasons()
+        finally:
+            on_trial.end()
 
     @contextmanager
-    def _present(self, rivals: Sequence[Nominee]) -> Iterator[None]:
-        """Count the nominated pods as if they were there already."""
-        there = [each for each in rivals if each.node in self._columns.row_of]
-        crowd = self._columns.crowd
+    def _present(self, info: PodInfo, rows: Sequence[int]) -> Iterator[None]:
+        """Count the pods nominated for these rows as if they were there already."""
+        columns, crowd = self._columns, self._columns.crowd
+        there = [each for row in rows for each in self._nominations.rivals(info, columns.names[row])]
         before = crowd.version, crowd.stirs
         for each in there:
-            self._columns.add(each.info.shape.usage, each.node, each.info.badge)
+            columns.add(each.info.shape.usage, each.node, each.info.badge)
         try:
             yield
         finally:
             for each in there:
-                self._columns.remove(each.info.shape.usage, each.node, each.info.badge)
+                columns.remove(each.info.shape.usage, each.node, each.info.badge)
             crowd.version, crowd.stirs = before
 
     def _pick_named(self, shape: Shape, names: frozenset[str], draw: float, may_preempt: bool) -> Placement | Diagnosis:

@@ -38,9 +38,13 @@ class Nominations:
         """The pods nominated for that node."""
         return self._on.get(node, {}).values()
 
-    def rivals(self, info: PodInfo) -> list[Nominee]:
-        """The nominated pods that are at least as important as this one, itself left out."""
-        return [each for each in self._nominees.values() if _before(each.info, info)]
+    def rivals(self, info: PodInfo, node: str) -> list[Nominee]:
+        """Those for that node that are at least as important as this pod, itself left out."""
+        return [each for each in self.on(node) if _before(each.info, info)]
+
+    def contested(self, info: PodInfo) -> set[str]:
+        """The nodes that this pod has rivals for."""
+        return {each.node for each in self._nominees.values() if _before(each.info, info)}
 
     def below(self, info: PodInfo, node: str) -> list[Nominee]:
         """Those for that node that are less important."""

@@ -147,7 +147,7 @@ class Preemption:
 
     def _said(self, info: PodInfo, row: int, memory: _Memory) -> _Said:
         node = self._columns.names[row]
-        rivals = [each for each in self._nominations.on(node) if _rival(each.info, info)] if self._nominations else []
+        rivals = self._nominations.rivals(info, node)
         there = [each.info.uid for each in rivals]
         known = memory.rows.get(row)
         if known is not None and known[0] == there:
@@ -209,10 +209,6 @@ def _importance(tenant: Tenant) -> tuple[int, str]:
 
 def _start(tenant: Tenant) -> str:
     return tenant.pod.status.startTime or _LATE
-
-
-def _rival(one: PodInfo, other: PodInfo) -> bool:
-    return one.priority >= other.priority and one.uid != other.uid
 
 
 def _leaves(pod: Pod) -> bool:
