@@ -25,10 +25,13 @@ SETTINGS = settings_of({"dns-address": "127.0.0.1:0", "dns-forward": "none"})
 
 
 def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-        chosen: int = sock.getsockname()[1]
-        return chosen
+    """Of UDP and of TCP."""
+    while True:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one, socket.socket() as other:
+            one.bind(("127.0.0.1", 0))
+            chosen: int = one.getsockname()[1]
+            if other.connect_ex(("127.0.0.1", chosen)):
+                return chosen
 
 
 class Pipe:
