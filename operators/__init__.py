@@ -27,6 +27,7 @@ from understudy.operators import (
     pvprotection,  # noqa: F401
     replicaset,  # noqa: F401
     replicationcontroller,  # noqa: F401
+    resourceclaim,  # noqa: F401
     resourcequota,  # noqa: F401
     rootca,  # noqa: F401
     serviceaccount,  # noqa: F401

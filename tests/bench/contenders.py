@@ -14,6 +14,7 @@ from understudy.cluster import loops
 from understudy.cluster.embedded import EmbeddedCluster
 from understudy.cluster.layout import Layout
 from understudy.components import registry
+from understudy.operators.custom.upstream import OWN
 
 KCM, KUBE_SCHEDULER = "kube-controller-manager", "kube-scheduler"
 OURS, SAME = "ours", "same controllers"
@@ -34,7 +35,7 @@ def controllers(binaries: Mapping[str, Path], access: Access) -> list[Contender]
     binary, config = binaries[KCM], access.kubeconfig(MANAGER)
     return [
         _ours("controllers", config),
-        _theirs(f"{KCM}, {SAME}", KCM, lambda at: kcm_argv(binary, at, config, list(registry()))),
+        _theirs(f"{KCM}, {SAME}", KCM, lambda at: kcm_argv(binary, at, config, shared())),
         _theirs(KCM, KCM, lambda at: kcm_argv(binary, at, config, ["*"])),
     ]
 
@@ -62,6 +63,11 @@ def _theirs(name: str, component: str, argv: Callable[[Layout], Sequence[str]]) 
         cluster.start_component(component, argv(cluster.at), die_with_parent=True)
 
     return Contender(name, component, start)
+
+
+def shared() -> list[str]:
+    """Our controllers that upstream has too."""
+    return [name for name in registry() if name not in OWN]
 
 
 def kcm_argv(binary: Path, at: Layout, config: Path, names: Sequence[str]) -> list[str]:

@@ -18,6 +18,8 @@ APIS: Mapping[str, tuple[str, str]] = {
     "Job": ("/apis/batch/v1", "jobs"),
     "CronJob": ("/apis/batch/v1", "cronjobs"),
     "PodDisruptionBudget": ("/apis/policy/v1", "poddisruptionbudgets"),
+    "PersistentVolume": ("/api/v1", "persistentvolumes"),
+    "StorageClass": ("/apis/storage.k8s.io/v1", "storageclasses"),
     "ResourceQuota": ("/api/v1", "resourcequotas"),
     "PersistentVolumeClaim": ("/api/v1", "persistentvolumeclaims"),
     "Pod": ("/api/v1", "pods"),
@@ -30,7 +32,7 @@ APIS: Mapping[str, tuple[str, str]] = {
     "Node": ("/api/v1", "nodes"),
     "Namespace": ("/api/v1", "namespaces"),
 }
-CLUSTERED = ("Node", "Namespace")
+CLUSTERED = ("Node", "Namespace", "PersistentVolume", "StorageClass")
 
 
 @dataclass(frozen=True, slots=True)

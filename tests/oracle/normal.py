@@ -26,6 +26,10 @@ OURS_TOO = (
     "job-controller",
     "statefulset-controller",
     "ttl-after-finished-controller",
+    "attachdetach-controller",
+    "persistentvolume-controller",
+    "resource_claim",
+    "volume_expand",
     "replicaset-controller",
     "replication-controller",
     "endpoint-controller",
@@ -40,7 +44,19 @@ OURS_TOO = (
     "root-ca-cert-publisher",
 )
 """Sources of Events that are compared; those of schedulers and kubelets are the same on both sides or nobody's."""
-_RETRIED = frozenset({"FailedCreate", "FailedToUpdateEndpoint", "ReplicaSetCreateError"})
+_RETRIED = frozenset(
+    {
+        "ExternalProvisioning",
+        "FailedBinding",
+        "FailedCreate",
+        "FailedToUpdateEndpoint",
+        "ProvisioningFailed",
+        "ReplicaSetCreateError",
+        "VolumeMismatch",
+        "WaitForFirstConsumer",
+        "WaitForPodScheduled",
+    }
+)
 """How often these are told depends on the back-off, not on what happened."""
 _UNSAID = frozenset({"uid", "resourceVersion", "managedFields", "selfLink", "creationTimestamp"})
 _TEXTS = (

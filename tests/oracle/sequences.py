@@ -12,6 +12,7 @@ from tests.oracle.sequences_disruption import DISRUPTION
 from tests.oracle.sequences_job import JOBS
 from tests.oracle.sequences_quota import QUOTAS
 from tests.oracle.sequences_statefulset import STATEFUL_SETS
+from tests.oracle.sequences_volumes import VOLUMES
 from understudy.cluster.flags import HEARTBEAT_LABEL
 
 
@@ -402,6 +403,7 @@ ALL = (
     *CRON_JOBS,
     *DISRUPTION,
     *QUOTAS,
+    *VOLUMES,
 )
 """The one that waits longest first."""
 NAMES = tuple(each.name for each in ALL)

@@ -12,13 +12,12 @@ from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
-from tests.bench.contenders import KCM, kcm_argv
+from tests.bench.contenders import KCM, kcm_argv, shared
 from tests.oracle.acts import APIS, CLUSTERED, Act, Create, Kubectl, Patch, PatchSome, path
 from understudy.cluster import loops
 from understudy.cluster.embedded import EmbeddedCluster
 from understudy.cluster.process import wait_until
 from understudy.cluster.rest import Api, ApiError, Object
-from understudy.components import registry
 
 NODES = 2
 PATIENCE = 90.0
@@ -40,7 +39,7 @@ def cluster(name: str, binaries: Mapping[str, Path], controllers: str) -> Iterat
         loops.start(made, own, die_with_parent=True, more={each: ["--no-leader-elect"] for each in own})
         if controllers == "upstream":
             config = made.kubeconfig_of("controller-manager")
-            argv = kcm_argv(binaries[KCM], made.at, config, list(registry()))
+            argv = kcm_argv(binaries[KCM], made.at, config, shared())
             made.start_component(KCM, argv, die_with_parent=True)
         yield made
     finally:
