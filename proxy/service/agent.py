@@ -24,7 +24,7 @@ from understudy.proxy.network.host import HostError
 from understudy.proxy.service.conntrack import KernelFlows
 from understudy.proxy.service.health import PORT, ProxyHealth, ServiceHealth
 from understudy.proxy.service.keeper import Keeper
-from understudy.proxy.service.kernel import KernelRules
+from understudy.proxy.service.kernel import Generations, KernelRules
 from understudy.proxy.service.kinds import PROXY_SERVICES, PROXY_SLICES, ProxyService, ProxySlice
 from understudy.proxy.service.statements import Family
 from understudy.proxy.service.sync import FamilySync
@@ -43,8 +43,9 @@ def make_service_proxy(client: Client, settings: Mapping[str, str], _: Callable[
         raise ConfigError("the service proxy must know its node: --node NAME, in a pod from spec.nodeName")
     cluster = [cidr.strip() for cidr in settings.get("cluster-cidr", "").split(",") if cidr.strip()]
     bind = bind_of(settings.get("healthz-bind-address", ANYWHERE))
+    generations = Generations()
     try:
-        syncs = [FamilySync(family, KernelRules(family), KernelFlows(family)) for family in Family]
+        syncs = [FamilySync(family, KernelRules(family, generations), KernelFlows(family)) for family in Family]
     except HostError as error:
         raise ConfigError(str(error)) from error
     return ServiceProxy(client, syncs, name, cluster, bind)
@@ -131,8 +132,14 @@ class ServiceProxy:
             sync.close()
 
     def pages(self) -> Pages:
-        """The debug pages `services` and `state`."""
-        return {"services": lambda _: self.keeper.state(), "state": self._state}
+        """The debug pages `services`, `service`, `packet` and `state`."""
+        keeper = self.keeper
+        return {
+            "services": lambda _: keeper.state(),
+            "service": keeper.service,
+            "packet": keeper.packet,
+            "state": self._state,
+        }
 
     def _state(self, _: Mapping[str, str]) -> Any:
         stores = {

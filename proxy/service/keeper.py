@@ -8,7 +8,7 @@ pkg/proxy/healthcheck).
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -17,14 +17,15 @@ from understudy.kinds.core import Node
 from understudy.kinds.meta import Key
 from understudy.kinds.networking import ServiceCIDR
 from understudy.proxy.network.host import HostError
-from understudy.proxy.service import metrics
+from understudy.proxy.service import metrics, told
 from understudy.proxy.service.elements import Facts
 from understudy.proxy.service.endpoints import ready_here
 from understudy.proxy.service.kinds import ProxyService, ProxySlice
-from understudy.proxy.service.ports import health_port
+from understudy.proxy.service.ports import PROTOCOLS, health_port, shortest
 from understudy.proxy.service.statements import Family
 from understudy.proxy.service.sync import FamilySync
-from understudy.proxy.service.world import World, facts_of, place_of, service_of
+from understudy.proxy.service.trace import Packet
+from understudy.proxy.service.world import World, all_addresses, facts_of, place_of, service_of
 from understudy.state.store import Store
 from understudy.values import timestamp
 
@@ -137,6 +138,35 @@ class Keeper:
             "waiting": len(self._dirty),
         }
 
+    def service(self, query: Mapping[str, str]) -> Any:
+        """The debug page `service`: `?of=NAMESPACE/NAME`. Raises LookupError, ValueError."""
+        namespace, _, name = query.get("of", "").rpartition("/")
+        key = Key(namespace or "default", name)
+        made = self._services.get(key)
+        if not name:
+            raise ValueError("say which Service: ?of=NAMESPACE/NAME")
+        if made is None:
+            raise LookupError(f"there is no Service {key}")
+        slices, where = self._world.slices_of(key), self._world.where
+        families = ((metrics.NAMES[family], facts) for family, facts in self._facts.items())
+        return {name: told.service(made, slices, facts, where) for name, facts in families}
+
+    def packet(self, query: Mapping[str, str]) -> Any:
+        """The debug page `packet`: `?from=IP&to=IP&port=N&protocol=TCP`. Raises LookupError, ValueError."""
+        try:
+            source, to = (shortest(query[name]) for name in ("from", "to"))
+            port, protocol = int(query["port"]), PROTOCOLS[query.get("protocol", "TCP").upper()]
+        except (KeyError, ValueError):
+            raise ValueError("say which packet: ?from=IP&to=IP&port=N, and &protocol=UDP or SCTP if not TCP") from None
+        if not source or not to:
+            raise ValueError("from and to must be IP addresses")
+        here = all_addresses(self._node)
+        family = Family.IPV6 if ":" in to else Family.IPV4
+        model = next((sync.model for sync in self._syncs if sync.family is family), None)
+        if model is None:
+            raise LookupError("the rules are not written yet")
+        return told.packet(model, Packet(source, to, protocol, port, source in here), here)
+
     def _told(self, sync: FamilySync) -> dict[str, Any]:
         facts, model = self._facts.get(sync.family), sync.model
         sizes = {name: len(each) for name, each in model.elements.items()} if model is not None else None
@@ -161,7 +191,7 @@ class Keeper:
         try:
             if not dirty and not renewed:
                 await sync.verify()
-            if renewed or sync.model is None:
+            if renewed or (sync.model is None and (dirty or not sync.absent)):
                 await sync.everything(self._world, self._facts[sync.family])
             elif dirty:
                 await sync.some(self._world, dirty)

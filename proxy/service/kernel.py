@@ -40,23 +40,44 @@ class Rules(Protocol):
     def close(self) -> None: ...
 
 
+class Generations:
+    """nftables counts the transactions of a network namespace: up to which each family knows all there were.
+
+    What one family writes is no news for the others of the same process.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[Family, int] = {}
+
+    def wrote(self, before: int) -> None:
+        """A transaction of ours followed `before`. If somebody else's came in between, the count will tell."""
+        self._known = {family: before + 1 if known == before else known for family, known in self._known.items()}
+
+    def looked(self, family: Family, now: int) -> None:
+        self._known[family] = now
+
+    def knows(self, family: Family, now: int) -> bool:
+        return self._known.get(family) == now
+
+
 class KernelRules:
     """See `Rules`."""
 
-    def __init__(self, family: Family) -> None:
+    def __init__(self, family: Family, generations: Generations | None = None) -> None:
         self._family = family
+        self._generations = generations or Generations()
         self._netlink = Netlink(encode.FAMILIES[family])
-        self._generation = -1
         self._listed: frozenset[bytes] = frozenset()
 
     def load(self, chains: Mapping[str, Chain], elements: Elements) -> None:
         """Over what is there if that has our shape, else anew."""
         others = [name for name in self._chains() if name not in chains]
         try:
-            self._commit([*self._over(others), *self._everything(chains.values(), elements)])
+            now = self._commit([*self._over(others), *self._everything(chains.values(), elements)])
         except Refused:
             anew = [encode.new_table(), encode.drop_table(), encode.new_table()]
-            self._commit([*anew, *self._sets(), *self._everything(chains.values(), elements)])
+            now = self._commit([*anew, *self._sets(), *self._everything(chains.values(), elements)])
+        self._generations.looked(self._family, now)
         self._note()
 
     def change(self, changes: Changes) -> None:
@@ -70,7 +91,7 @@ class KernelRules:
             self._note()
 
     def intact(self) -> bool:
-        return self._generation == self._now()
+        return self._generations.knows(self._family, self._now())
 
     def held(self) -> Elements | None:
         with suppress(Interrupted):
@@ -83,7 +104,7 @@ class KernelRules:
                 if refused.number == ENOENT:
                     return None
                 raise
-            self._generation = now
+            self._generations.looked(self._family, now)
             return found
         return None
 
@@ -114,12 +135,12 @@ class KernelRules:
             *encode.add_elements(elements),
         ]
 
-    def _commit(self, messages: list[Message]) -> None:
-        """If somebody else was quicker in between, `intact` will say so."""
+    def _commit(self, messages: list[Message]) -> int:
+        """The count of transactions with this one, if nobody else's came in between."""
         before = self._now()
         self._netlink.commit(messages)
-        if self._generation in (-1, before):
-            self._generation = before + 1
+        self._generations.wrote(before)
+        return before + 1
 
     def _now(self) -> int:
         """nftables' own count of transactions in this network namespace."""

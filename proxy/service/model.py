@@ -131,10 +131,9 @@ class Model:
         chains, self._new_chains, self._before = tuple(self._new_chains), [], {}
         return Changes(chains, drop, add)
 
-    def targets(self, key: Key) -> Iterable[bytes]:
-        """The addresses the Service claims."""
-        part = self._parts.get(key)
-        return part.claims if part else ()
+    def settle(self) -> None:
+        """Everything is written as it is now: nothing has changed since."""
+        self._new_chains, self._before = [], {}
 
     def _add_port(
         self, part: _Part, shared: set[tuple[str, bytes]], key: Key, created: str, served: Served, before: Slots
@@ -195,7 +194,9 @@ class Model:
                 self._unset(*at)
         for at, data in after.items():
             if before.get(at) != data:
-                self._set(*at, data)
+                held = self.elements[at[0]]
+                self._before.setdefault(at, held.get(at[1]))
+                held[at[1]] = data
 
     def _share(self, old: frozenset[tuple[str, bytes]], new: frozenset[tuple[str, bytes]]) -> None:
         for at in new - old:

@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from errno import EAFNOSUPPORT, EOPNOTSUPP
 
 from understudy.kinds.meta import Key
 from understudy.proxy.network.host import HostError
@@ -19,10 +20,14 @@ from understudy.proxy.service.conntrack import Flows, stale
 from understudy.proxy.service.elements import Facts
 from understudy.proxy.service.kernel import Rules
 from understudy.proxy.service.model import Changes, Model, difference
+from understudy.proxy.service.netlink import Refused
 from understudy.proxy.service.statements import Family
 from understudy.proxy.service.world import World
 
 log = logging.getLogger(__name__)
+
+REST = 20
+"""However often others change their rules, so many times as long as it took to look at ours we do not look again."""
 
 
 class FamilySync:
@@ -31,7 +36,10 @@ class FamilySync:
     def __init__(self, family: Family, rules: Rules, flows: Flows) -> None:
         self.family = family
         self.model: Model | None = None
+        self.absent = False
+        """Whether the kernel does not know the family, and nobody minds."""
         self._name = metrics.NAMES[family]
+        self._look_again = 0.0
         self._rules = rules
         self._flows = flows
 
@@ -43,8 +51,9 @@ class FamilySync:
             model = Model(facts)
             for key in list(world.services.keys()):
                 _put(model, world, key)
-        model.take()
-        await asyncio.to_thread(self._rules.load, model.chains, model.elements)
+        model.settle()
+        if not await self._load(model):
+            return
         self.model = model
         took = self._took(begun, full=True)
         log.info("%s: %d rules and elements loaded in %.3f s", self._name, _size(model), took)
@@ -67,9 +76,12 @@ class FamilySync:
     async def verify(self) -> bool:
         """Whether the kernel holds what it shall. What is wrong in a few elements is put right at once."""
         model = self.model
-        if model is None or await asyncio.to_thread(self._rules.intact):
+        if model is None or time.monotonic() < self._look_again or await asyncio.to_thread(self._rules.intact):
             return model is not None
+        begun = time.monotonic()
         held = await asyncio.to_thread(self._rules.held)
+        now = time.monotonic()
+        self._look_again = now + (now - begun) * REST
         if held is None:
             self.model = None
             self._repaired("everything", "our rules were changed by somebody else: loading them again")
@@ -87,6 +99,19 @@ class FamilySync:
     def close(self) -> None:
         self._rules.close()
         self._flows.close()
+
+    async def _load(self, model: Model) -> bool:
+        """Whether there is a table now: without the family in the kernel nobody misses it but a Service that has it."""
+        try:
+            await asyncio.to_thread(self._rules.load, model.chains, model.elements)
+        except Refused as refused:
+            self.absent = refused.number in (EAFNOSUPPORT, EOPNOTSUPP) and not model.elements["cluster-ips"]
+            if not self.absent:
+                raise
+            log.info("%s: this kernel does not know it, and no Service asks for it", self._name)
+        else:
+            self.absent = False
+        return not self.absent
 
     async def _change(self, changes: Changes) -> None:
         try:

@@ -9,6 +9,7 @@ import ctypes
 import selectors
 import socket
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
@@ -22,7 +23,7 @@ from understudy.kinds.meta import Key
 from understudy.kinds.networking import SERVICE_CIDRS, ServiceCIDR
 from understudy.proxy.service.conntrack import KernelFlows
 from understudy.proxy.service.keeper import Keeper
-from understudy.proxy.service.kernel import KernelRules
+from understudy.proxy.service.kernel import Generations, KernelRules
 from understudy.proxy.service.kinds import PROXY_SERVICES, PROXY_SLICES, ProxyService, ProxySlice
 from understudy.proxy.service.statements import Family
 from understudy.proxy.service.sync import FamilySync
@@ -237,8 +238,10 @@ class Cluster:
         """A new process of the proxy, after the one before has ended."""
         for sync in self.syncs:
             sync.close()
-        make = lambda family: FamilySync(family, KernelRules(family), KernelFlows(family))  # noqa: E731
-        self.syncs = [inside(self.node, lambda family=family: make(family)) for family in Family]  # type: ignore[misc]
+        generations = Generations()
+        self.rules = [inside(self.node, lambda each=each: KernelRules(each, generations)) for each in Family]  # type: ignore[misc]
+        flows = [inside(self.node, lambda each=each: KernelFlows(each)) for each in Family]  # type: ignore[misc]
+        self.syncs = [FamilySync(*each) for each in zip(Family, self.rules, flows, strict=True)]
         about = lambda: (self.nodes.get(Key("d", "me")), list(self.ranges.all()))  # noqa: E731
         self.keeper = Keeper(self.syncs, self.services, self.slices, "me", about, ("10.244.0.0/16", "fd00:244::/32"))
         self.services.hooks[:] = [self.keeper.saw_service]
@@ -248,6 +251,11 @@ class Cluster:
     def keep(self) -> None:
         asyncio.run(self.keeper.turn())
         assert self.keeper.waiting_since is None, "the rules were not written"
+
+    def keep_at_last(self) -> None:
+        """A pass that looks at the kernel again, however short ago the last was."""
+        time.sleep(0.5)
+        self.keep()
 
     def service(
         self,

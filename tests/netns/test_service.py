@@ -214,12 +214,24 @@ def test_what_others_destroy_is_put_right(cluster: Cluster) -> None:
         "nft insert rule ip understudy-services services drop",
     ):
         cluster.node.run(damage)
-        cluster.keep()
+        cluster.keep_at_last()
         assert tcp(cluster.outside, ip).startswith("one "), damage
     before = cluster.node.run("nft list table ip understudy-services")
     cluster.node.run("nft add table ip others")
-    cluster.keep()
+    cluster.keep_at_last()
     assert cluster.node.run("nft list table ip understudy-services") == before
+
+
+def test_our_own_changes_are_no_reason_to_look(cluster: Cluster) -> None:
+    cluster.service("web", 10, "one")
+    cluster.service("sticky", 11, *ALL, sessionAffinity="ClientIP")
+    assert all(rules.intact() for rules in cluster.rules)
+    cluster.node.run("nft add table ip others")
+    assert not any(rules.intact() for rules in cluster.rules)
+    for rules, sync in zip(cluster.rules, cluster.syncs, strict=True):
+        assert sync.model is not None
+        assert rules.held() == sync.model.elements
+        assert rules.intact()
 
 
 def test_nobody_is_turned_away_while_rules_change_or_the_proxy_is_restarted(cluster: Cluster) -> None:

@@ -121,6 +121,18 @@ async def test_one_family_that_fails_does_not_hold_up_the_other() -> None:
     assert not case.keeper.kept.is_set()
 
 
+async def test_a_family_the_kernel_does_not_know_is_missed_only_by_a_service_that_has_it() -> None:
+    case = Case()
+    case.ipv6.unknown = True
+    case.serve("10.244.1.1")
+    assert await case.keeper.turn() == EVERY
+    assert await case.keeper.turn() == EVERY
+    assert case.ipv6.log == ["load"]
+    case.see(service("six", clusterIPs=["fd00::1"]))
+    assert await case.keeper.turn() < EVERY
+    assert case.keeper.waiting_since is not None
+
+
 async def test_elements_that_somebody_changed_are_put_right_alone() -> None:
     case = Case()
     case.serve("10.244.1.1")

@@ -1,5 +1,6 @@
 """Services, EndpointSlices and a kernel that holds what it is told, for the tests of the service proxy."""
 
+import errno
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from understudy.proxy.service.elements import Data, Facts
 from understudy.proxy.service.endpoints import Place
 from understudy.proxy.service.kinds import ProxyService, ProxySlice
 from understudy.proxy.service.model import Changes, Elements
+from understudy.proxy.service.netlink import Refused
 from understudy.proxy.service.statements import Chain, Family
 
 Json = dict[str, Any]
@@ -66,6 +68,7 @@ class Table:
         self.elements: Elements = {}
         self.log: list[str] = []
         self.broken = False
+        self.unknown = False
         self.touched = False
         self.ours = True
         self.closed = False
@@ -108,6 +111,8 @@ class Table:
         self.log.append(what)
         if self.broken:
             raise HostError("the kernel is broken")
+        if self.unknown:
+            raise Refused(errno.EAFNOSUPPORT, "table")
 
     def _refers(self, data: Data) -> None:
         if not isinstance(data, bytes) and data.chain:

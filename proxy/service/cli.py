@@ -1,0 +1,31 @@
+"""`understudy service-proxy clean`: taking our rules off a node, when the service proxy is not to come back.
+
+Wired into the command line by `understudy/cli.py`. The proxy itself removes nothing when it ends: packets still need
+the rules.
+"""
+
+import click
+
+
+@click.group("service-proxy")
+def service_proxy() -> None:
+    """The rules for Services on this node (the service proxy keeps them)."""
+
+
+@service_proxy.command()
+def clean() -> None:
+    """Remove our nftables tables from this node. Services cannot be reached from it any more."""
+    from understudy.proxy.network.host import HostError
+    from understudy.proxy.service.kernel import KernelRules
+    from understudy.proxy.service.statements import Family
+
+    for family in Family:
+        try:
+            rules = KernelRules(family)
+            try:
+                rules.remove()
+            finally:
+                rules.close()
+        except HostError as error:
+            raise click.ClickException(str(error)) from None
+    click.echo("nothing of the service proxy is left on this node")
