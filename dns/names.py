@@ -4,8 +4,8 @@ As text a name is in lower case without the final dot, the root is ""; bytes tha
 in a zone file, so that no two names on the wire are the same text. Used by every module of `dns`.
 """
 
+import socket
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 from ipaddress import ip_address
 
 A, NS, CNAME, SOA, PTR, HINFO, MX, TXT, AAAA, SRV, OPT = 1, 2, 5, 6, 12, 13, 15, 16, 28, 33, 41
@@ -155,10 +155,21 @@ def is_below(name: str, origin: str) -> bool:
     return name == origin or not origin or name.endswith("." + origin)
 
 
-@lru_cache(maxsize=4096)
+def is_address(text: str) -> bool:
+    """Whether it is an IPv4 or IPv6 address, without a scope."""
+    try:
+        socket.inet_pton(socket.AF_INET6 if ":" in text else socket.AF_INET, text)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
 def reverse(address: str) -> str:
     """The name that PTR records of an address are at: 1.0.96.10.in-addr.arpa. Raises ValueError."""
-    return ip_address(address).reverse_pointer
+    if ":" in address:
+        return ip_address(address).reverse_pointer
+    a, b, c, d = address.split(".")
+    return f"{d}.{c}.{b}.{a}.in-addr.arpa"
 
 
 def type_name(number: int) -> str:

@@ -7,13 +7,12 @@ to CoreDNS plugin/kubernetes, which also has names for the endpoints of Services
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from itertools import chain
 from types import MappingProxyType
 from typing import Literal
 
 from understudy.dns.kinds import Endpoint, EndpointSlice, Port, Service
-from understudy.dns.names import AAAA, CNAME, NS, PTR, SRV, TXT, A, Malformed, reverse, to_wire
+from understudy.dns.names import AAAA, CNAME, NS, PTR, SRV, TXT, A, Malformed, is_address, reverse, to_wire
 from understudy.kinds.meta import Key
 
 SCHEMA_VERSION = "1.1.0"
@@ -44,7 +43,7 @@ class Zone:
         self.namespaces: set[str] = set()
         self.names: Names = {}
         self._of: dict[Key, Names] = {}
-        self._shared: dict[str, dict[Key, Rrsets]] = {}
+        self._shared: dict[str, tuple[tuple[Key, Rrsets], ...]] = {}
         self._fixed = self._apex()
         self.names.update(self._fixed)
 
@@ -78,20 +77,23 @@ class Zone:
         return self.put(Key("", name), names if there else {})
 
     def _merge(self, name: str, owner: Key, held: Rrsets | None) -> None:
-        """One name anew: an address may be an endpoint of several Services."""
-        shares = self._shared.setdefault(name, {})
-        if held is None:
-            shares.pop(owner, None)
+        """One name anew. Only an address may be an endpoint of several Services; all else has one owner."""
+        if not name.endswith(".arpa"):
+            self._set(name, held)
+            return
+        shares = [share for share in self._shared.get(name, ()) if share[0] != owner]
+        if held is not None:
+            shares.append((owner, held))
+        if shares:
+            self._shared[name] = tuple(shares)
         else:
-            shares[owner] = held
-        if not shares:
-            del self._shared[name]
-            self._fall_back(name)
-        else:
-            self.names[name] = _union([self._fixed.get(name, NOTHING), *shares.values()])
+            self._shared.pop(name, None)
+        self._set(name, _union([share for _, share in shares]) if shares else None)
 
-    def _fall_back(self, name: str) -> None:
-        if name in self._fixed:
+    def _set(self, name: str, held: Rrsets | None) -> None:
+        if held is not None:
+            self.names[name] = held
+        elif name in self._fixed:
             self.names[name] = self._fixed[name]
         else:
             del self.names[name]
@@ -139,7 +141,7 @@ def _external(name: str, target: str) -> Names:
     """None for what is an address or no name at all: a CNAME cannot lead there."""
     target = target.removesuffix(".").lower()
     try:
-        return {name: {CNAME: (f"{target}.",)}} if to_wire(target) != b"\0" and not _is_address(target) else {}
+        return {name: {CNAME: (f"{target}.",)}} if to_wire(target) != b"\0" and not is_address(target) else {}
     except Malformed:
         return {}
 
@@ -173,7 +175,7 @@ class _Found:
 
     def endpoint(self, endpoint: Endpoint, ports: Collection[Port]) -> None:
         """One that is ready."""
-        for address in filter(_is_address, endpoint.addresses):
+        for address in filter(is_address, endpoint.addresses):
             host = f"{(endpoint.hostname or _dashed(address)).lower()}.{self._service}"
             self._reverse.setdefault(address, {})[host] = None
             self._add(self._hosts.setdefault(host, _Name()), address, ports, host)
@@ -207,15 +209,6 @@ class _Found:
         between = {port.partition(".")[2]: NOTHING for port in self._ports}
         pointers = {reverse(at): {PTR: tuple(f"{host}." for host in hosts)} for at, hosts in self._reverse.items()}
         return {**between, **held, **pointers}
-
-
-def _is_address(text: str) -> bool:
-    """Not so in an EndpointSlice of host names."""
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return "%" not in text
 
 
 def _dashed(address: str) -> str:

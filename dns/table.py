@@ -7,7 +7,7 @@ those that hang on several names, until anything changes. No I/O and no clock.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from understudy.dns.lookup import Finding, Record, look_up
@@ -35,6 +35,7 @@ from understudy.dns.names import (
 from understudy.dns.records import Zone
 from understudy.dns.wire import (
     AD,
+    CD,
     DO,
     HEADER,
     PLAIN_BYTES,
@@ -59,6 +60,8 @@ PASSING = 20_000
 """Answers kept that are not of one name: search paths make most questions end in NXDOMAIN."""
 TURNS = 8
 """Orders in which several records are given out."""
+MANY = 64
+"""Records whose order is not changed if each had to be written anew for that; only over TCP are they sent whole."""
 _OPTS = 512
 _PLAIN_OPT = b"\x00\x00\x29"
 
@@ -171,30 +174,37 @@ class Table:
         return self._ours(query, tcp=tcp)
 
     def _ours(self, query: Query, *, tcp: bool) -> bytes | Query:
-        finding = look_up(self.zone, query.name, query.type)
-        if finding is None or finding.outside is not None:
-            return query
-        answer = self._keep(query, finding)
-        limit = query.limit(tcp=tcp)
-        if answer.size + HEADER + len(query.opt()) > limit:
-            return self._cut(query, finding, limit, answer.label, tcp=tcp)
-        reply = message(query, finding.rcode, finding, limit)
-        return self._counted(answer.label, reply, tcp=tcp)
+        room = query.limit(tcp=tcp) - HEADER - len(query.opt())
+        key = query.question.lower()
+        answer = self._find(key)
+        if answer is not None and answer.size > room:
+            answer = self._passing.get(_cut_key(key, room))
+        if answer is None:
+            finding = look_up(self.zone, query.name, query.type)
+            if finding is None or finding.outside is not None:
+                return query
+            answer = self._keep(query, finding, room)
+        return self._counted(answer.label, self._reply(query, answer), tcp=tcp)
 
-    def _cut(self, query: Query, finding: Finding, limit: int, label: Label, *, tcp: bool) -> bytes:
-        self._turn += 1
-        turned = _turned(finding, self._turn % max(len(finding.answers), 1))
-        return self._counted(label, message(query, finding.rcode, turned, limit), tcp=tcp)
+    def _reply(self, query: Query, answer: Answer) -> bytes:
+        start = answer.heads[bool(query.flags & RD) + 2 * bool(query.edns)]
+        if query.flags & CD:
+            start = start[:1] + bytes((start[1] | CD,)) + start[2:]
+        return query.id + start + query.question + self._body(answer) + query.opt()
 
-    def _keep(self, query: Query, finding: Finding) -> Answer:
-        answer = _answer(query.question, finding, (self.zone.origin, query.type, finding.rcode))
-        if finding.lasting and query.type in KEPT_TYPES:
-            self._kept[query.question.lower()] = answer
-            return answer
+    def _keep(self, query: Query, finding: Finding, room: int) -> Answer:
+        """What is kept of it for all askers; the answer for one who has that much room, which is kept, too."""
+        key, label = query.question.lower(), (self.zone.origin, query.type, finding.rcode)
         if len(self._passing) >= PASSING:
             self._passing.clear()
-        self._passing[query.question.lower()] = answer
-        return answer
+        whole = _answer(query.question, finding, label)
+        lasting = finding.lasting and query.type in KEPT_TYPES
+        (self._kept if lasting else self._passing)[key] = whole
+        if whole.size <= room:
+            return whole
+        cut = _cut_answer(query.question, finding, label, room)
+        self._passing[_cut_key(key, room)] = cut
+        return cut
 
     def _too_early(self, query: Query, *, tcp: bool) -> bytes | Query:
         """Before the first list all that might be ours is in doubt, addresses too."""
@@ -237,39 +247,59 @@ def _read_opt(rest: bytes) -> tuple[int, bytes]:
     return size - HEADER - len(opt), opt
 
 
+def _cut_key(key: bytes, room: int) -> bytes:
+    """No question: there is something behind one."""
+    return key + b"cut" + room.to_bytes(2, "big")
+
+
 def _answer(question: bytes, finding: Finding, label: Label) -> Answer:
-    """All forms and orders of one answer, unless it is too big for any message: then it has size enough to be cut."""
-    several = len(finding.answers)
+    """All forms and some orders of one answer; one that is too big for any message has no size that fits."""
     writer = Writer(question)
     counts = [writer.add(records) for records in (finding.answers, finding.authority, finding.additional)]
-    size = len(question) + len(writer.out)
-    heads = tuple(
-        head(RD if form & 1 else 0, finding.rcode, (*counts[:2], counts[2] + (form >> 1)), authoritative=True)
+    whole = counts == [len(finding.answers), len(finding.authority), len(finding.additional)]
+    size = len(question) + len(writer.out) if whole else TCP_BYTES
+    bodies = _bodies(question, finding, writer) if whole else (b"",)
+    return Answer(_heads(finding.rcode, counts, cut=False), bodies, size, label)
+
+
+def _cut_answer(question: bytes, finding: Finding, label: Label, room: int) -> Answer:
+    """The same for those with less room: first what was not asked for goes, then, said by TC, records from the end."""
+    several, written = len(finding.answers), []
+    for turn in range(min(several, TURNS) or 1):
+        writer = Writer(question, room + HEADER)
+        turned = _turned(finding, turn * several // TURNS)
+        counts = [writer.add(turned.answers), writer.add(turned.authority)]
+        cut = counts != [several, len(finding.authority)]
+        counts.append(0 if cut else writer.add(turned.additional))
+        written.append((counts, cut, bytes(writer.out)))
+    fewest = min(written)  # records differ in size: all orders are to have the same counts
+    bodies = tuple(body for counts, _, body in written if counts == fewest[0])
+    return Answer(_heads(finding.rcode, fewest[0], cut=fewest[1]), bodies, room, label)
+
+
+def _heads(rcode: int, counts: Sequence[int], *, cut: bool) -> tuple[bytes, ...]:
+    """By form: recursion wanted or not, with an OPT record or without."""
+    return tuple(
+        head(RD if form & 1 else 0, rcode, (*counts[:2], counts[2] + (form >> 1)), authoritative=True, cut=cut)
         for form in range(4)
     )
-    whole = counts[0] == several and counts[1] == len(finding.authority)
-    return Answer(heads, _bodies(question, finding, writer) if whole else (b"",), size if whole else TCP_BYTES, label)
 
 
 def _bodies(question: bytes, finding: Finding, written: Writer) -> tuple[bytes, ...]:
     """What was written, in some of the orders the answers can have."""
     first, several = bytes(written.out), len(finding.answers)
-    if several < 2:
-        return (first,)
     turns = [step * several // min(several, TURNS) for step in range(1, min(several, TURNS))]
     if _movable(finding):
         ends = written.ends[:several]
-        tail = first[ends[-1] :]
-        return first, *(first[ends[by - 1] : ends[-1]] + first[: ends[by - 1]] + tail for by in turns)
+        return first, *(first[ends[by - 1] : ends[-1]] + first[: ends[by - 1]] for by in turns)
+    if several > MANY:
+        return (first,)
     return first, *(_write(question, _turned(finding, by)) for by in turns)
 
 
 def _movable(finding: Finding) -> bool:
-    """Whether records can change places as they are written: no name in them is where another one points to.
-
-    The one name of all is the question's, which comes first; what follows them is addresses of what SRV points to.
-    """
-    return not finding.additional and all(each.type in (A, AAAA) for each in finding.answers)
+    """Whether records can change places as they are written: all have the question's name, and no other in them."""
+    return all(each.type in (A, AAAA) for each in (*finding.answers, *finding.authority, *finding.additional))
 
 
 def _write(question: bytes, finding: Finding) -> bytes:
