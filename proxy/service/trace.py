@@ -87,8 +87,8 @@ class _Walk:
 
     def hook(self, name: str) -> Fate:
         """The base chains of a hook, in order; to let a packet pass ends one of them, anything else all."""
-        every = [(chain.hook, chain) for chain in self._ground.chains.values() if chain.hook is not None]
-        for _, chain in sorted(((hook, chain) for hook, chain in every if hook.hook == name), key=lambda at: at[0][2]):
+        every = [chain for chain in self._ground.chains.values() if chain.hook is not None and chain.hook.hook == name]
+        for chain in sorted(every, key=_priority):
             fate = self._chain(chain)
             if fate in (Fate.DROPPED, Fate.REFUSED):
                 return fate
@@ -202,14 +202,24 @@ class _Walk:
         return any(isinstance(last, bytes) and first <= at <= last for first, last in elements.items())
 
     def _key(self, key: Key) -> bytes:
-        parts = {
-            Field.SOURCE: lambda: self.source,
-            Field.DESTINATION: lambda: self.destination,
-            Field.PROTOCOL: lambda: packed.protocol(self.protocol),
-            Field.PORT: lambda: packed.port(self.port),
-            Field.SLOT: lambda: packed.slot(self.slot),
-        }
-        return b"".join(parts[each]() for each in key)
+        return b"".join([self._field(each) for each in key])
+
+    def _field(self, field_: Field) -> bytes:
+        match field_:
+            case Field.SOURCE:
+                return self.source
+            case Field.DESTINATION:
+                return self.destination
+            case Field.PROTOCOL:
+                return packed.protocol(self.protocol)
+            case Field.PORT:
+                return packed.port(self.port)
+            case Field.SLOT:
+                return packed.slot(self.slot)
+
+
+def _priority(chain: Chain) -> int:
+    return chain.hook.priority if chain.hook is not None else 0
 
 
 _MATCHES = (say.Within, say.FromHere, say.New, say.Translated, say.IsProtocol, say.Unmarked)

@@ -84,6 +84,7 @@ class TestChoice:
         mine = end("10.0.0.1", hints={**zones("west"), "forNodes": [{"name": "me"}]})
         other = end("10.0.0.2", hints={**zones("east"), "forNodes": [{"name": "other"}]})
         assert chosen(mine, other)[0] == ["10.0.0.1"]
+        assert chosen(mine, end("10.0.0.3"))[0] == ["10.0.0.1", "10.0.0.3"]
         assert chosen(mine, other, place=Place("third", "east"))[0] == ["10.0.0.2"]
 
     def test_local_ones_ignore_hints_and_have_their_own_last_resort(self) -> None:
