@@ -15,8 +15,9 @@ from typing import Any, Protocol, cast
 
 from understudy.dns.forward import Forwarder
 from understudy.dns.lookup import look_up
+from understudy.dns.names import REFUSED
 from understudy.dns.table import Table
-from understudy.dns.wire import Query
+from understudy.dns.wire import Query, message
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +29,8 @@ RECEIVE_BYTES = 4 * 1024 * 1024
 CONNECTIONS = 1000
 CHOICES = 8
 """Ports that are tried where any will do."""
+WAITING = 5000
+"""Askers that wait for others to answer; more are refused, even if they ask the same: each costs memory."""
 PIPELINED = 128
 """Questions of one connection under way at most; then it is not read."""
 IDLE = 10.0
@@ -71,6 +74,8 @@ class Service:
             found = self.table.quick(data, tcp=tcp)
             if isinstance(found, Query):
                 known = self.forwarder.kept(found, found.limit(tcp=tcp))
+                if known is None and len(self._tasks) >= WAITING:
+                    known = message(found, REFUSED, authoritative=False)
                 return found if known is None else self._counted(found, known, tcp=tcp)
         except Exception:  # one question must not end the answering of all others
             log.exception("a question of %d bytes failed: this is a bug", len(data))

@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.dns.decoder import Message, ask, decode
 from tests.unit.dns.objects import endpoint, port, service_json, slice_json
-from tests.unit.dns.wires import over_tcp, over_udp
+from tests.unit.dns.wires import free_port, over_tcp, over_udp
 from understudy.api.client import Client
 from understudy.api.config import ConfigError
 from understudy.dns.component import Dns, make_dns
@@ -115,6 +115,17 @@ async def test_what_it_shows() -> None:
         assert b'"names"' in health.answer("/debug/state").body
         assert b"coredns_dns_requests_total" in health.answer("/metrics").body
     assert b"coredns_dns_requests_total" not in health.answer("/metrics").body
+
+
+async def test_that_it_forwards_to_itself_is_found_out(caplog: pytest.LogCaptureFixture) -> None:
+    at = f"127.0.0.1:{free_port()}"
+    async with dns_on(FakeApi(), dns_address=at, dns_forward=at) as it:
+        await it.start()
+        async with asyncio.timeout(10):
+            while not it.answering.forwarder.looping:
+                await asyncio.sleep(0.005)
+        assert (await told(it, "example.com")).rcode == SERVFAIL
+    assert f"questions forwarded to {at} come back here" in caplog.text
 
 
 async def test_it_ends_without_having_begun() -> None:

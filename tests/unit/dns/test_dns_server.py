@@ -13,7 +13,7 @@ from tests.unit.dns.wires import HOST, framed, other, over_tcp, over_udp, record
 from understudy.dns import server as module
 from understudy.dns.forward import Forwarder
 from understudy.dns.names import NOERROR, NXDOMAIN, REFUSED, SERVFAIL, A
-from understudy.dns.server import Server, Service
+from understudy.dns.server import Connection, Server, Service
 from understudy.dns.upstream import Upstream
 
 WEB = "web.default.svc.cluster.local"
@@ -48,12 +48,15 @@ async def test_over_udp_and_tcp_the_same() -> None:
 
 
 async def test_more_datagrams_than_a_batch() -> None:
+    counts: list[int] = []
     async with serving() as (at, service_), udp(at) as (transport, client):
+        service_.timed = lambda seconds, count, *, tcp: counts.append(count)
         for number in range(200):
             transport.sendto(ask(WEB, number=number))
         got = {decode(await asyncio.wait_for(client.got.get(), 10)).id for _ in range(200)}
         assert got == set(range(200))
         assert service_.dropped == 0
+    assert max(counts) == module.BATCH, "other things have their turn in between"
 
 
 async def test_questions_in_a_pipeline() -> None:
@@ -115,6 +118,18 @@ async def test_nobody_answers() -> None:
         assert (reply.rcode, reply.data()) == (SERVFAIL, ["example.com."])
 
 
+async def test_only_so_many_wait_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "WAITING", 2)
+    held: list[bytes] = []
+    async with other(lambda data, tcp: held.append(data)) as slow, serving(slow.upstream) as (at, service_):
+        async with udp(at) as (transport, client):
+            for number in range(3):
+                transport.sendto(ask("example.com", number=number))
+            reply = decode(await asyncio.wait_for(client.got.get(), 10))
+            assert (reply.id, reply.rcode, len(service_)) == (2, REFUSED, 2)
+        assert decode(await over_udp(at, ask(WEB))).data() == ["10.96.0.10"], "what is ours is answered all the same"
+
+
 async def test_nobody_to_ask() -> None:
     async with serving() as (at, _):
         assert decode(await over_udp(at, ask("example.com"))).rcode == REFUSED
@@ -130,18 +145,90 @@ async def test_a_connection_that_says_nothing_is_closed(monkeypatch: pytest.Monk
         writer.close()
 
 
-async def test_a_client_that_takes_no_answers_is_not_read_and_then_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "IDLE", 0.3)
-    async with serving() as (at, service_):
-        reader, writer = await asyncio.open_connection(HOST, at, limit=1)
-        big = ask("big.default.svc.cluster.local")
-        writer.transport.pause_reading()  # type: ignore[attr-defined]
-        writer.write((len(big).to_bytes(2, "big") + big) * 20_000)
-        with pytest.raises(ConnectionError):
-            await asyncio.wait_for(_until_cut_off(writer), 10)
-        assert sum(service_.table.counts[1].values()) < 20_000, "its answers would be 80 MB"
-        writer.close()
-        del reader
+class Taker(asyncio.Transport):
+    """A client's end that takes so many answers and no more; `taken` are those it got."""
+
+    def __init__(self, room: int) -> None:
+        super().__init__()
+        self.taken: list[bytes] = []
+        self.room = room
+        self.reads = True
+        self.gone = False
+        self.other: Connection | None = None
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.taken.append(bytes(data))
+        if len(self.taken) == self.room and self.other is not None:
+            self.other.pause_writing()
+
+    def pause_reading(self) -> None:
+        self.reads = False
+
+    def resume_reading(self) -> None:
+        self.reads = True
+
+    def is_closing(self) -> bool:
+        return self.gone
+
+    def abort(self) -> None:
+        self.gone = True
+        if self.other is not None:
+            self.other.connection_lost(None)
+
+
+def connected(room: int, *upstreams: Upstream) -> tuple[Connection, Taker]:
+    taker = Taker(room)
+    forwarder = Forwarder(upstreams, asyncio.get_running_loop().time, exchange=_never)
+    taker.other = Connection(Service(table_of(*WORLD), forwarder), set())
+    taker.other.connection_made(taker)
+    return taker.other, taker
+
+
+async def _never(upstream: Upstream, asked: bytes) -> bytes:
+    await asyncio.sleep(1000)
+    return asked
+
+
+def framed_question(name: str = WEB) -> bytes:
+    data = ask(name)
+    return len(data).to_bytes(2, "big") + data
+
+
+@pytest.mark.looptime
+async def test_a_client_that_takes_no_answers_is_asked_for_no_questions() -> None:
+    connection, taker = connected(10)
+    connection.data_received(framed_question() * 100)
+    assert (len(taker.taken), taker.reads) == (10, False)
+    connection.resume_writing()
+    assert (len(taker.taken), taker.reads) == (100, True)
+    connection.pause_writing()
+    await asyncio.sleep(11)
+    assert taker.gone
+
+
+@pytest.mark.looptime
+async def test_a_client_with_too_many_questions_for_others_has_to_wait() -> None:
+    connection, taker = connected(1000, Upstream(HOST))
+    connection.data_received(b"".join(framed_question(f"n{n}.com") for n in range(200)) + framed_question())
+    assert (taker.taken, taker.reads) == ([], False)
+    await asyncio.sleep(6)
+    assert len(taker.taken) == module.PIPELINED + 1
+    await asyncio.sleep(5)
+    assert len(taker.taken) == 201
+    assert taker.reads
+
+
+@pytest.mark.looptime
+async def test_a_client_may_stay_as_long_as_it_asks() -> None:
+    connection, taker = connected(1000)
+    for _ in range(5):
+        await asyncio.sleep(6)
+        connection.data_received(framed_question())
+    assert (len(taker.taken), taker.gone) == (5, False)
+    await asyncio.sleep(9)
+    assert not taker.gone
+    await asyncio.sleep(2)
+    assert taker.gone
 
 
 async def test_only_so_many_connections(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,13 +275,6 @@ async def test_whatever_is_sent_it_goes_on_answering(caplog: pytest.LogCaptureFi
         assert decode((await over_tcp(at, ask(WEB)))[0]).data() == ["10.96.0.10"]
         assert service_.dropped == 0
     assert "bug" not in caplog.text
-
-
-async def _until_cut_off(writer: asyncio.StreamWriter) -> None:
-    while True:
-        await writer.drain()
-        writer.write(b"\0")
-        await asyncio.sleep(0.01)
 
 
 def _junk(rng: random.Random) -> bytes:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.unit.dns.decoder import Message, ask, decode, edns
 from tests.unit.dns.objects import cluster, endpoint, external, port, service, slice_of, table_of
-from understudy.dns.names import AAAA, MX, NOERROR, NXDOMAIN, PTR, REFUSED, SERVFAIL, SOA, SRV, TXT, A
+from understudy.dns.names import AAAA, FORMERR, MX, NOERROR, NXDOMAIN, PTR, REFUSED, SERVFAIL, SOA, SRV, TXT, A
 from understudy.dns.records import of_service
 from understudy.dns.table import PASSING, Table
 from understudy.dns.wire import Query
@@ -153,6 +153,12 @@ def test_missing_names_are_not_kept_without_end(monkeypatch: pytest.MonkeyPatch)
     for n in range(35):
         answer(table, ask(f"n{n}.cluster.local"))
     assert len(table) <= 10 < PASSING
+
+
+def test_an_opt_record_that_ends_too_early_is_an_error_however_well_the_question_is_known() -> None:
+    table = table_of(*WORLD)
+    answer(table, ask(WEB, opt=edns()))
+    assert answer(table, ask(WEB, opt=edns()[:-1] + b"\5")).rcode == FORMERR
 
 
 def test_the_start_of_authority_comes_with_what_is_not_there() -> None:

@@ -210,6 +210,15 @@ def test_pointers_go_no_further_than_they_can() -> None:
     assert [each.data for each in reply.answer] == [each.data for each in many]
 
 
+def test_nothing_points_to_what_was_cut_off() -> None:
+    big, small = Record("a.example.org", TXT, 30, "x" * 250), Record("a.example.org", A, 30, "10.0.0.1")
+    reply = decode(message(query(), NOERROR, Finding(answers=(big, big, big), authority=(small,)), 512))
+    assert (len(reply.answer), reply.flag(0x0200)) == (1, True)
+    first = Writer(query().question, 100)
+    assert (first.add([big]), first.add([small])) == (0, 1)
+    assert len(first.out) == len(b"\1a\7example\3org\0") + 14
+
+
 def test_flags_of_an_answer() -> None:
     reply = decode(message(query(flags=0x0130), NXDOMAIN))
     assert reply.flags == 0x8000 | 0x0400 | 0x0100 | 0x0080 | 0x0010 | NXDOMAIN

@@ -1,13 +1,12 @@
 """Several processes: what a worker does with what it is told, and that one that dies is replaced."""
 
 import asyncio
-import socket
 
 import pytest
 
 from tests.unit.dns.decoder import ask, decode
 from tests.unit.dns.objects import service
-from tests.unit.dns.wires import over_udp
+from tests.unit.dns.wires import free_port, over_udp
 from understudy.dns import worker as worker_module
 from understudy.dns import workers as module
 from understudy.dns.frames import Begin, Counted, Frame, Put, PutNamespace, Synced, encode, read
@@ -22,16 +21,6 @@ from understudy.kinds.meta import Key, Obj, ObjectMeta
 
 WEB = "web.default.svc.cluster.local"
 SETTINGS = settings_of({"dns-address": "127.0.0.1:0", "dns-forward": "none"})
-
-
-def free_port() -> int:
-    """Of UDP and of TCP."""
-    while True:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one, socket.socket() as other:
-            one.bind(("127.0.0.1", 0))
-            chosen: int = one.getsockname()[1]
-            if other.connect_ex(("127.0.0.1", chosen)):
-                return chosen
 
 
 class Pipe:

@@ -1,6 +1,7 @@
 """Clients and servers on the loopback, for the tests of cluster DNS."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import cast
@@ -50,6 +51,16 @@ async def over_tcp(port: int, *questions: bytes) -> list[bytes]:
     finally:
         writer.close()
         await writer.wait_closed()
+
+
+def free_port() -> int:
+    """Of UDP and of TCP."""
+    while True:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one, socket.socket() as other:
+            one.bind(("127.0.0.1", 0))
+            chosen: int = one.getsockname()[1]
+            if other.connect_ex(("127.0.0.1", chosen)):
+                return chosen
 
 
 async def framed(reader: asyncio.StreamReader) -> bytes:
