@@ -1,6 +1,6 @@
 """`make oracle`: the same user actions on upstream's kube-controller-manager and on our controllers, and what differs.
 
-Run as `python -m tests.oracle [SEQUENCE…]`. Two embedded clusters of its own, removed in the end. Exits with 1 if a
+Run as `python -m tests.oracle [SEQUENCE…]`, or with `--generated N` for sequences that hypothesis draws. Two embedded clusters of its own, removed in the end. Exits with 1 if a
 difference is not in `known`. Answers to no file of upstream's but to all of pkg/controller: theirs is the truth here.
 """
 
@@ -17,7 +17,7 @@ import click
 from rich.console import Console
 
 from tests.bench.contenders import KCM
-from tests.oracle import acts, known, sequences
+from tests.oracle import acts, generated, known, sequences
 from tests.oracle.compare import differences
 from tests.oracle.normal import Names, normalised
 from tests.oracle.stand import ActFailed, Stand, cluster
@@ -42,6 +42,14 @@ class Verdict:
     @property
     def open(self) -> list[tuple[str, str]]:
         return [(step, line) for line, step in self.found.items() if not known.reason(self.name, line)]
+
+
+class Named(click.Choice[str]):
+    """A written sequence, or one that was drawn before."""
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> acts.Sequence:
+        drawn = generated.named(value)
+        return drawn or sequences.BY_NAME[super().convert(value, param, ctx)]
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

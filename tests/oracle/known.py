@@ -23,7 +23,7 @@ RULES: Sequence[Known] = (
         r'ours \{"endpoints\.kubernetes\.io/last-change-trigger-time": "TIME"\}, upstream "\(nothing\)"$',
         "found by comparing Pods with what is written, not by remembering: what a Service's change or a lost slice "
         "brings back has a date too (docs/controllers/endpointslice.md)",
-        "service-(ports|not-ready|endpoints-edited|headless)",
+        "service-",
     ),
     Known(
         r"^Deployment web \.status\.conditions\[\d\]\.(reason|message): "

@@ -15,7 +15,8 @@ Snapshot = Mapping[str, list[Object]]
 """Kind to objects."""
 
 HASH = "pod-template-hash"
-REVISION = "controller-revision-hash"
+REVISION, REVISION_HASH = "controller-revision-hash", "controller.kubernetes.io/hash"
+"""The label of a DaemonSet's revisions, and of a StatefulSet's."""
 UID = ("uid", "controller-uid")
 """Keys, or ends of keys, whose values are uids: Jobs label their pods with theirs."""
 OURS_TOO = (
@@ -95,7 +96,8 @@ class Names:
             self._words[found] = "h" + hashlib.sha256(self.words(bare).encode()).hexdigest()[:5]
 
     def _learn_revision(self, each: Object) -> None:
-        found = each["metadata"].get("labels", {}).get(REVISION)
+        labels = each["metadata"].get("labels", {})
+        found = labels.get(REVISION) or labels.get(REVISION_HASH)
         if found and found not in self._words:
             bare = json.dumps(each.get("data"), sort_keys=True)
             self._words[found] = "r" + hashlib.sha256(self.words(bare).encode()).hexdigest()[:5]
