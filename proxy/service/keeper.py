@@ -68,7 +68,7 @@ class Keeper:
         self._facts: dict[Family, Facts] = {}
         self._node: Node | None = None
         self._dirty: dict[Key, None] = {}
-        self._triggers: list[str] = []
+        self._triggers: list[tuple[str, str]] = []
         self._woken = asyncio.Event()
         self._pause = PAUSES[0]
         self._failing = False
@@ -85,8 +85,8 @@ class Keeper:
                 self._touch(service_of(each))
         metrics.ENDPOINT_CHANGES.inc()
         trigger = new.metadata.annotations.get(LAST_CHANGE) if new is not None else None
-        if trigger and self.kept.is_set() and len(self._triggers) < TRIGGERS:
-            self._triggers.append(trigger)
+        if new is not None and trigger and self.kept.is_set() and len(self._triggers) < TRIGGERS:
+            self._triggers.append((new.addressType, trigger))
 
     def wake(self) -> None:
         self._woken.set()
@@ -217,12 +217,12 @@ class Keeper:
             served = self._world.served(key, self._facts[family])
             self.health[key] = port, len(frozenset[str]().union(*(ready_here(each.endpoints) for each in served)))
 
-    def _observe(self, triggers: Sequence[str]) -> None:
+    def _observe(self, triggers: Sequence[tuple[str, str]]) -> None:
         now = datetime.now(UTC)
-        for each in triggers:
+        for family, trigger in triggers:
             with suppress(ValueError):
-                seconds = (now - timestamp.parse(each)).total_seconds()
-                metrics.PROGRAMMING.labels("IPv4").observe(max(seconds, 0.0))
+                seconds = (now - timestamp.parse(trigger)).total_seconds()
+                metrics.PROGRAMMING.labels(family).observe(max(seconds, 0.0))
 
 
 def _part(service: ProxyService) -> tuple[Any, ...]:

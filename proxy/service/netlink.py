@@ -129,10 +129,13 @@ class Netlink:
     def ask(self, kind: int, body: bytes = b"", *, dump: bool = True) -> list[bytes]:
         """The bodies of what it answers. Raises Refused; Interrupted if a list is not of one moment."""
         request = self._pack(self._subsystem | kind, REQUEST | (DUMP if dump else 0), body)
+        asked = self._serial
         self._flush(request)
         found: list[bytes] = []
         while True:
-            for kind_, flags, _, content in self._receive():
+            for kind_, flags, serial, content in self._receive():
+                if serial != asked:
+                    continue
                 if flags & INTERRUPTED:
                     self._drain()
                     raise Interrupted
@@ -141,7 +144,7 @@ class Netlink:
                 if kind_ == DONE:
                     return found
                 found.append(content[_GENERIC.size :])
-            if not dump:
+            if found and not dump:
                 return found
 
     def tell(self, message: Message) -> bool:

@@ -248,6 +248,22 @@ async def test_a_change_wakes_it_and_a_failure_makes_it_wait() -> None:
     assert loop.time() - begun == pytest.approx(pause, abs=0.1)
 
 
+async def test_how_long_it_took_since_the_change_is_measured() -> None:
+    def measured() -> float:
+        labels = {"ip_family": "IPv4"}
+        return METRICS.get_sample_value("kubeproxy_network_programming_duration_seconds_count", labels) or 0
+
+    case = Case()
+    await case.keeper.turn()
+    before = measured()
+    for when in ("2026-01-02T03:04:05Z", "nonsense"):
+        changed = sliced("web", "10.244.1.1")
+        changed.metadata.annotations["endpoints.kubernetes.io/last-change-trigger-time"] = when
+        case.see(changed)
+    await case.keeper.turn()
+    assert measured() == before + 1
+
+
 async def test_a_service_whose_metadata_alone_changed_is_not_touched() -> None:
     case = Case()
     case.serve("10.244.1.1")
