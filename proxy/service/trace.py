@@ -168,7 +168,8 @@ class _Walk:
             case say.Translate(key, table):
                 return self._translate(name, self._get(table, key))
             case say.Remember(key, table, _):
-                self._ground.memory[table, self._key(key)] = packed.slot(self.slot)
+                # what is remembered is only made to last longer: it must be forgotten to be replaced
+                self._ground.memory.setdefault((table, self._key(key)), packed.slot(self.slot))
             case say.Forget(key, table):
                 self._ground.memory.pop((table, self._key(key)), None)
             case _:

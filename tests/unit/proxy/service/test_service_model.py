@@ -9,7 +9,7 @@ from understudy.proxy.service.elements import Facts, Slots, place, tokens_of
 from understudy.proxy.service.endpoints import Address, Choice, Endpoint
 from understudy.proxy.service.kinds import ProxyService
 from understudy.proxy.service.model import Changes, Model, difference, render, serve
-from understudy.proxy.service.statements import Family
+from understudy.proxy.service.statements import DROP, Family, goto
 
 ADDRESSES = st.lists(st.integers(1, 40), max_size=20, unique=True)
 TCP80 = packed.target("10.96.0.1", 6, 80)
@@ -129,6 +129,25 @@ def test_nobody_takes_a_cluster_ip_by_an_external_one() -> None:
     kept.put("thief", service("thief", "10.96.0.9", externalIPs=["10.96.0.1"]), "10.244.0.9", created="2025-01-01")
     kept.put("web", service("web"), "10.244.0.1", created="2026-01-01")
     assert serving(kept, TCP80) == packed.endpoint("10.244.0.1", 8080)
+
+
+def test_its_own_cluster_ip_named_as_an_external_one_stays_a_cluster_ip() -> None:
+    kept = Kept()
+    kept.put("web", service("web", externalIPs=["10.96.0.1"]), "10.244.0.1")
+    number = kept.table.elements["service-ips"][TCP80]
+    assert isinstance(number, bytes)
+    assert kept.table.elements["plans"][number] == goto("internal-1-0-0").verdict
+
+
+def test_who_is_not_served_is_refused_or_dropped_where_others_are() -> None:
+    kept = Kept()
+    kept.put("web", service("web"))
+    assert kept.table.elements["no-endpoints"] == {TCP80: goto("refuse").verdict}
+    away = {"addresses": ["10.244.2.1"], "nodeName": "other"}
+    near = service("web", internalTrafficPolicy="Local")
+    kept.model.put(key("web"), "", serve(near, [sliced("web", away)], FACTS, HERE))
+    kept.step()
+    assert kept.table.elements["no-endpoints"] == {TCP80: DROP.verdict}
 
 
 def test_a_node_that_is_let_in_reaches_a_balancer_from_its_own_address() -> None:

@@ -292,6 +292,7 @@ def test_a_client_whose_endpoint_is_gone_is_sent_where_others_are(
         outcome = trace(packet, ground(now, 0, memory))
         assert outcome.fate is fate
         assert not outcome.translated or outcome.to[0] in ends
+        assert trace(packet, ground(now, 1, memory)).to == outcome.to
 
 
 def _sticky(case: Case | None) -> Case | None:
