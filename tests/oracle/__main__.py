@@ -1,7 +1,8 @@
 """`make oracle`: the same user actions on upstream's kube-controller-manager and on our controllers, and what differs.
 
-Run as `python -m tests.oracle [SEQUENCE…]`, or with `--generated N` for sequences that hypothesis draws. Two embedded clusters of its own, removed in the end. Exits with 1 if a
-difference is not in `known`. Answers to no file of upstream's but to all of pkg/controller: theirs is the truth here.
+Run as `python -m tests.oracle [SEQUENCE…]`, or with `--generated N` for sequences that hypothesis draws. Two embedded
+clusters of its own, removed in the end. Exits with 1 if a difference is not in `known`. Answers to no file of
+upstream's but to all of pkg/controller: theirs is the truth here.
 """
 
 import sys
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from os import getpid
 from pathlib import Path
+from random import randrange
 
 import click
 from rich.console import Console
@@ -27,6 +29,7 @@ from understudy.cluster.errors import ClusterError
 from understudy.cluster.toolchain import ToolchainError, ensure
 
 AT_ONCE = 4
+SEEDS = 10_000
 LOOKS = 3
 """How often the two are looked at before a difference counts: one may have needed longer."""
 
@@ -45,20 +48,27 @@ class Verdict:
 
 
 class Named(click.Choice[str]):
-    """A written sequence, or one that was drawn before."""
+    """The name of a written sequence, or of one that was drawn before."""
 
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> acts.Sequence:
-        drawn = generated.named(value)
-        return drawn or sequences.BY_NAME[super().convert(value, param, ctx)]
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return value if generated.is_drawn(value) else super().convert(value, param, ctx)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.argument("names", nargs=-1, metavar="[SEQUENCE]...", type=click.Choice(sequences.NAMES))
+@click.argument("names", nargs=-1, metavar="[SEQUENCE]...", type=Named(sequences.NAMES))
 @click.option("--at-once", default=AT_ONCE, show_default=True, type=click.IntRange(1), help="Sequences at a time.")
-def main(names: Sequence[str], at_once: int) -> None:
-    """Compare our controllers with upstream's in the named sequences, or in all."""
+@click.option("--generated", "count", default=0, type=click.IntRange(0), help="Draw so many sequences and play those.")
+@click.option("--seed", type=click.IntRange(0), help="Draw these again.  [default: another each time, printed]")
+def main(names: Sequence[str], at_once: int, count: int, seed: int | None) -> None:
+    """Compare our controllers with upstream's in the named sequences, in generated ones, or in all that are written.
+
+    A generated sequence has a name too, such as generated-7-3, and is the same whenever it is asked for.
+    """
     console = Console(highlight=False, soft_wrap=True, markup=False)
-    chosen = [each for each in sequences.ALL if not names or each.name in names]
+    seed = randrange(SEEDS) if seed is None else seed
+    if count:
+        console.print(f"{count} sequences of seed {seed}")
+    chosen = _chosen(names, count, seed)
     try:
         verdicts = list(_play(chosen, at_once, console))
     except (ClusterError, ToolchainError) as error:
@@ -73,6 +83,13 @@ def main(names: Sequence[str], at_once: int) -> None:
     sys.exit(1 if bad else 0)
 
 
+def _chosen(names: Sequence[str], count: int, seed: int) -> list[acts.Sequence]:
+    """Those named and those drawn; all that are written if neither is asked for."""
+    written = [each for each in sequences.ALL if each.name in names or not (names or count)]
+    drawn = [*filter(generated.is_drawn, names), *(generated.name_of(seed, each) for each in range(1, count + 1))]
+    return [*written, *map(generated.named, drawn)]
+
+
 def _play(chosen: Sequence[acts.Sequence], at_once: int, console: Console) -> Iterator[Verdict]:
     """Run all sequences, some at a time; each is printed as soon as it is over."""
     with console.status("starting two clusters"):
@@ -81,8 +98,11 @@ def _play(chosen: Sequence[acts.Sequence], at_once: int, console: Console) -> It
         sides = [stack.enter_context(cluster(f"oracle-{each}-{getpid()}", binaries, each)) for each in SIDES]
         pool = stack.enter_context(ThreadPoolExecutor(at_once))
         stack.callback(pool.shutdown, cancel_futures=True)
-        for verdict in pool.map(partial(_sequence, sides, binaries["kubectl"]), chosen):
+        verdicts = pool.map(partial(_sequence, sides, binaries["kubectl"]), chosen)
+        for sequence, verdict in zip(chosen, verdicts, strict=True):
             _report(verdict, console)
+            if generated.is_drawn(sequence.name) and (verdict.broken or verdict.open):
+                console.print(generated.written(sequence))
             yield verdict
 
 
