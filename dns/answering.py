@@ -12,13 +12,11 @@ from typing import Any
 
 from understudy.dns.forward import Forwarder
 from understudy.dns.keeper import Copy
-from understudy.dns.metrics import Sample, Times
+from understudy.dns.metrics import PROTOCOLS, Sample, Times
 from understudy.dns.records import Zone
 from understudy.dns.server import Server, Service
 from understudy.dns.settings import Settings
 from understudy.dns.table import Table
-
-PROTOCOLS = ("udp", "tcp")
 
 
 class Answering:

@@ -118,7 +118,7 @@ class Dns:
         return {"name": name, "records": {str(kind): list(data) for kind, data in held.items()}}
 
     def _state(self, _: Mapping[str, str]) -> Any:
-        answering = self.answering
+        answering, counts = self.answering, self.answering.forwarder.counts
         return {
             "stores": {
                 store.kind.id: {"objects": len(store), "rv": store.rv, **store.counts} for store in self.keeper.stores
@@ -130,6 +130,7 @@ class Dns:
             "cached": len(answering.forwarder),
             "workers": len(self.workers),
             "underWay": len(answering.service),
+            "asked": {"others": counts.misses, "shared": counts.shared, "failed": counts.failed},
             "looping": answering.forwarder.looping,
             "upstreams": [str(each) for each in answering.forwarder.upstreams],
         }
