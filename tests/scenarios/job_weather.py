@@ -11,13 +11,12 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any
-from unittest.mock import patch
 from zlib import crc32
 
-import looptime
 import msgspec
 
 from tests.scenarios.stage import NODES
+from tests.scenarios.storms import lived
 from understudy.api.client import MERGE, Client
 from understudy.loop.controller import REGISTRY
 from understudy.loop.run import Manager
@@ -62,13 +61,7 @@ def a_job(name: str = NAME, restart: str = "Never", **spec: Any) -> Json:
 
 def play(history: History) -> "Judge":
     """Live through it, then calm down; answers the judge of it all."""
-    loop = looptime.new_event_loop(noop_cycles=0)
-    try:
-        with patch("understudy.loop.queue.REST", 0.0):  # pauses by processor time would make no two runs alike
-            judge: Judge = loop.run_until_complete(_play(history))
-            return judge
-    finally:
-        loop.close()
+    return lived(_play(history))
 
 
 async def _play(history: History) -> "Judge":

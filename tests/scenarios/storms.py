@@ -6,11 +6,12 @@ one or two processes with the Deployment and ReplicaSet controllers, which may b
 
 import asyncio
 import itertools
+import logging
 import random
 from collections.abc import Coroutine
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from unittest.mock import patch
 
 import looptime
@@ -28,6 +29,7 @@ from understudy.testing.fake_state import Change
 from understudy.testing.faults import Faults
 from understudy.testing.kubelet import Binder, Kubelet
 
+T = TypeVar("T")
 Json = dict[str, Any]
 NODES = ("node-1", "node-2", "node-3")
 CONTROLLERS = (REGISTRY["deployment-controller"], REGISTRY["replicaset-controller"])
@@ -71,12 +73,19 @@ class History:
 
 def play(history: History) -> "World":
     """Live through it, then calm down; answers the world as it came to be."""
+    return lived(_play(history))
+
+
+def lived(story: Coroutine[Any, Any, T]) -> T:
+    """What comes of a story in virtual time. It logs nothing: pytest would keep the logs of ten thousand in memory."""
     loop = looptime.new_event_loop(noop_cycles=0)
+    logging.disable()
     try:
         with patch("understudy.loop.queue.REST", 0.0):  # pauses by processor time would make no two runs alike
-            world: World = loop.run_until_complete(_play(history))
-            return world
+            outcome: T = loop.run_until_complete(story)
+            return outcome
     finally:
+        logging.disable(logging.NOTSET)
         loop.close()
 
 
