@@ -17,6 +17,8 @@ from understudy.kinds.meta import Key
 
 SCHEMA_VERSION = "1.1.0"
 """What CoreDNS says, too: 1.1 is 1.0.1 with both address families."""
+NAME_SIGNS = 253
+"""In the longest name there can be; with a long cluster domain, names of endpoints and ports may be longer."""
 DNS_SERVICE = Key("kube-system", "kube-dns")
 """The Service whose addresses the name server of the zone has."""
 
@@ -177,6 +179,8 @@ class _Found:
         """One that is ready."""
         for address in filter(is_address, endpoint.addresses):
             host = f"{(endpoint.hostname or _dashed(address)).lower()}.{self._service}"
+            if len(host) > NAME_SIGNS:
+                continue
             self._reverse.setdefault(address, {})[host] = None
             self._add(self._hosts.setdefault(host, _Name()), address, ports, host)
             self._serve(address, ports, host)
@@ -205,8 +209,8 @@ class _Found:
     def names(self) -> Names:
         """All of them: none at all if nothing is ready and there is no address either."""
         gathered = {self._service: self._own} | self._hosts | self._ports
-        held = {name: each.rrsets() for name, each in gathered.items() if each.addresses}
-        between = {port.partition(".")[2]: NOTHING for port in self._ports}
+        held = {name: each.rrsets() for name, each in gathered.items() if each.addresses and len(name) <= NAME_SIGNS}
+        between = {port.partition(".")[2]: NOTHING for port in self._ports if port in held}
         pointers = {reverse(at): {PTR: tuple(f"{host}." for host in hosts)} for at, hosts in self._reverse.items()}
         return {**between, **held, **pointers}
 

@@ -19,6 +19,8 @@ from understudy.dns.upstream import Upstream
 MetricNames = Literal["understudy", "coredns"]
 ADDRESS = "0.0.0.0:5353"
 DOMAIN = "cluster.local"
+DOMAIN_BYTES = 100
+"""With a longer one not even every Service could have its name."""
 RESOLV_CONF = "/etc/resolv.conf"
 LAME_DUCK = "5"
 
@@ -87,10 +89,10 @@ def _address(text: str, setting: str, default: int | None = None) -> tuple[str, 
 
 def _domain(text: str) -> str:
     try:
-        if to_wire(text) == b"\0":
+        if not 1 < len(to_wire(text)) <= DOMAIN_BYTES:
             raise Malformed
     except Malformed:
-        raise ConfigError(f"--cluster-domain {text}: this is no domain name") from None
+        raise ConfigError(f"--cluster-domain {text}: give a domain name of at most {DOMAIN_BYTES} bytes") from None
     return text.lower().removesuffix(".")
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.dns.objects import cluster, endpoint, external, port, service, slice_of
-from understudy.dns.names import AAAA, CNAME, NS, PTR, SRV, TXT, A
+from understudy.dns.names import AAAA, CNAME, NS, PTR, SRV, TXT, A, to_wire
 from understudy.dns.records import NOTHING, Zone, of_service, records
 from understudy.kinds.meta import Key
 
@@ -138,6 +138,19 @@ def test_one_endpoint_less_changes_its_names_and_those_that_list_it() -> None:
     zone = cluster(of, slice_of("web", *many, ports=[port(80, "http")]))
     changed = zone.put(of.key, of_service(of, [slice_of("web", *many[1:], ports=[port(80, "http")])], zone.origin))
     assert changed == {WEB, f"_http._tcp.{WEB}", f"10-244-0-1.{WEB}", "1.0.244.10.in-addr.arpa"}
+
+
+def test_no_name_is_longer_than_names_can_be() -> None:
+    domain, long = ".".join(["abcdefghijklm"] * 7), "x" * 63
+    ports = [port(80, "h" * 15)]
+    of = service(long, "10.96.0.1", namespace=long, ports=ports)
+    pods = slice_of(long, endpoint("10.244.0.1", hostname="y" * 63), endpoint("fd00::1"), namespace=long, ports=ports)
+    for each in (of, service(long, "None", namespace=long, ports=ports)):
+        names = of_service(each, [pods], domain)
+        assert f"{long}.{long}.svc.{domain}" in names
+        assert f"y{'y' * 62}.{long}.{long}.svc.{domain}" not in names
+        data = [text.split()[-1] for held in names.values() for kind in (SRV, PTR) for text in held.get(kind, ())]
+        assert all(len(to_wire(name)) <= 255 for name in [*names, *data])
 
 
 _NAMES = st.sampled_from(["a", "b", "c"])

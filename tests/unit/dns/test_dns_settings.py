@@ -47,6 +47,7 @@ def test_where_to_listen_and_for_what() -> None:
         ("dns-forward", "/nowhere/resolv.conf"),
         ("cluster-domain", "a..b"),
         ("cluster-domain", "."),
+        ("cluster-domain", ".".join(["abcdefghi"] * 10)),
         ("dns-processes", "0"),
         ("dns-processes", "many"),
         ("dns-pods", "verified"),
