@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 
 EVERY = 2.0
 """Seconds between looks whether somebody else changed the rules: a look costs one question to the kernel."""
+LATEST_LOOK = 10.0
+"""Seconds after which it is looked at though there is so much to write that no pass has nothing to do."""
 PAUSES = (0.5, 30.0)
 """Seconds between tries after a failure: the first, the longest."""
 LAST_CHANGE = "endpoints.kubernetes.io/last-change-trigger-time"
@@ -72,6 +74,7 @@ class Keeper:
         self._woken = asyncio.Event()
         self._pause = PAUSES[0]
         self._failing = False
+        self._looked_at = time.monotonic()
 
     def saw_service(self, new: ProxyService | None, old: ProxyService | None) -> None:
         each = new or old
@@ -107,11 +110,12 @@ class Keeper:
         triggers, self._triggers = self._triggers, []
         renewed = self._renew()
         metrics.PENDING.set(len(dirty))
-        failed = [each for each in self._syncs if not await self._attempt(each, dirty, renewed)]
+        look = not dirty or time.monotonic() - self._looked_at >= LATEST_LOOK
+        self._looked_at = time.monotonic() if look else self._looked_at
+        failed = [each for each in self._syncs if not await self._attempt(each, dirty, renewed=renewed, look=look)]
         self._count_health({*dirty, *self._services.keys()} if renewed else dirty)
         self._failing = bool(failed)
         if failed:
-            self._dirty = dirty | self._dirty
             self.waiting_since = since if since is not None else time.monotonic()
             pause, self._pause = self._pause, min(self._pause * 2, PAUSES[1])
             return pause
@@ -185,11 +189,11 @@ class Keeper:
         self._world = World(self._services, self._slices, where)
         return True
 
-    async def _attempt(self, sync: FamilySync, dirty: dict[Key, None], renewed: bool) -> bool:
+    async def _attempt(self, sync: FamilySync, dirty: dict[Key, None], *, renewed: bool, look: bool) -> bool:
         """Whether the family is as it should be."""
         name = metrics.NAMES[sync.family]
         try:
-            if not dirty and not renewed:
+            if look and not renewed:
                 await sync.verify()
             if renewed or (sync.model is None and (dirty or not sync.absent)):
                 await sync.everything(self._world, self._facts[sync.family])

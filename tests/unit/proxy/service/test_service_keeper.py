@@ -155,6 +155,22 @@ async def test_rules_that_somebody_changed_are_loaded_again() -> None:
     assert case.ipv4.log == ["load", "held", "load"]
 
 
+async def test_it_looks_at_the_kernel_now_and_then_however_much_there_is_to_write(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    case = Case()
+    case.serve("10.244.1.1")
+    await case.keeper.turn()
+    case.ipv4.touched = True
+    case.see(sliced("web", "10.244.1.2"))
+    await case.keeper.turn()
+    assert case.ipv4.log == ["load", "change"]
+    monkeypatch.setattr("understudy.proxy.service.keeper.LATEST_LOOK", 0.0)
+    case.see(sliced("web", "10.244.1.3"))
+    await case.keeper.turn()
+    assert case.ipv4.log == ["load", "change", "held", "change"]
+
+
 async def test_other_peoples_changes_cost_one_look() -> None:
     case = Case()
     await case.keeper.turn()
