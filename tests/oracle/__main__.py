@@ -62,7 +62,7 @@ class Named(click.Choice[str]):
 def main(names: Sequence[str], at_once: int, count: int, seed: int | None) -> None:
     """Compare our controllers with upstream's in the named sequences, in generated ones, or in all that are written.
 
-    A generated sequence has a name too, such as generated-7-3, and is the same whenever it is asked for.
+    A generated sequence has a name too, such as generated-7-3, and is the same until the generator changes.
     """
     console = Console(highlight=False, soft_wrap=True, markup=False)
     seed = randrange(SEEDS) if seed is None else seed

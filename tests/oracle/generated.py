@@ -56,7 +56,7 @@ def is_drawn(name: str) -> bool:
 
 
 def named(name: str) -> Sequence:
-    """The sequence `generated-<seed>-<number>`: the same wherever and whenever. What it begins with goes round."""
+    """The sequence `generated-<seed>-<number>`: the same until the models change. What it begins with goes round."""
     found: list[Sequence] = []
 
     @seed(name)

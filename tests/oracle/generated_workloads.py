@@ -52,7 +52,8 @@ ROLLOUTS: Mapping[str, tuple[Rollout, ...]] = {
     "ReplicaSet": (Rollout({}),),
     "StatefulSet": (_ordinals(0), _ordinals(1), _ordinals(2), ON_DELETE),
     "DaemonSet": (
-        *(_rolling(0, unavailable) for unavailable in (1, 2, "1%", "50%", "100%")),
+        *(_rolling(0, unavailable) for unavailable in (1, "1%", "50%")),
+        *(_rolling(0, unavailable, single=False) for unavailable in (2, "100%")),
         *(_rolling(surge, 0) for surge in (1, "50%", "100%")),
         ON_DELETE,
     ),
@@ -117,7 +118,8 @@ class Workload:
 
     def offers(self) -> Iterator[list[Move]]:
         if not self.there:
-            yield [_again(self)]
+            yield [_again(self)] if _may_begin(self, self.replicas) else []
+            yield [*_service(self)]
             return
         for offer in OFFERS[self.kind]:
             yield [each for each in offer(self) if isinstance(each.then, Workload) and each.then.quiet]
@@ -135,7 +137,7 @@ def _again(have: Workload) -> Move:
 def _scale(have: Workload) -> Iterator[Move]:
     least = (2 if have.kind == "StatefulSet" else 1) if have.budget else 0
     for count in range(least, 5):
-        if count != have.replicas:
+        if count != have.replicas and _may_begin(have, count - have.replicas):
             words = Kubectl(f"scale {have.at} --replicas={count}")
             pods = have.pods + abs(count - have.replicas)
             yield Move(f"scale to {count}", (words,), replace(have, replicas=count, pods=pods, texts=have.texts + 1))
@@ -151,9 +153,17 @@ def _rolled(have: Workload, image: str) -> Workload:
     return replace(have, images=images, wanted=image, texts=texts, pods=pods, adoptable=False)
 
 
+def _may_begin(have: Workload, count: int) -> bool:
+    """Whether so many pods may begin together.
+
+    With a Service no two: upstream dates Endpoints once, and writes them without if its cache was late the first time.
+    """
+    return not have.service or count < 2 or have.kind == "StatefulSet"
+
+
 def _may_roll(have: Workload) -> bool:
-    """Endpoints tell what changed last: with a Service that must not be a pod's end close to another's start."""
-    return not (have.service and (have.kind == "Deployment" or have.surges))
+    """With a Service pods begin one by one, and the last that happens is no pod's end close to another's beginning."""
+    return not have.service or (have.kind != "Deployment" and have.rollout.single and not have.surges)
 
 
 def _update(have: Workload) -> Iterator[Move]:
@@ -208,8 +218,8 @@ def _told(rollout: Rollout) -> str:
 
 
 def _delete_pods(have: Workload) -> Iterator[Move]:
-    """Another pod begins before the old one ends, unless it has its name or its node."""
-    if have.replicas and not have.budget and (not have.service or have.kind in ("StatefulSet", "DaemonSet")):
+    """Another pod begins before the old one ends, unless it has its name."""
+    if have.replicas and not have.budget and (not have.service or have.kind == "StatefulSet"):
         words = Kubectl("delete pods --selector=app=web --wait=false")
         yield Move("all pods deleted", (words,), replace(have, pods=have.pods + have.replicas))
 
@@ -230,7 +240,7 @@ def _release(have: Workload) -> Iterator[Move]:
     if have.budget or have.released:
         return
     fewest = have.replicas if have.kind == "DaemonSet" else 1
-    for count in range(fewest, have.replicas + 1):
+    for count in range(fewest, min(have.replicas, 1 if have.service else 4) + 1):
         then = replace(have, released=count, adoptable=have.kind != "DaemonSet", pods=have.pods + count)
         yield Move(f"{count} pods released", (_relabelled("web", "other", count),), then)
 

@@ -12,10 +12,20 @@ from hypothesis import strategies as st
 
 from tests.oracle import acts, generated
 from tests.oracle.acts import APIS, Act, Create, Kubectl, Patch, PatchSome, Sequence, Step
+from tests.oracle.generated_moves import Model
+from tests.oracle.sequences_job import INDEX
 from understudy.values import selector
 
-ANY = st.sampled_from(generated.STARTS).flatmap(lambda starts: generated.sequences("generated-1-1", starts))
-tries = settings(max_examples=20)
+DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS, DAEMON_SETS, JOBS, _ = generated.STARTS
+
+
+def of(*starts: tuple[Model, ...]) -> st.SearchStrategy[Sequence]:
+    return st.sampled_from(starts).flatmap(lambda chosen: generated.sequences("generated-1-1", chosen))
+
+
+ANY = of(*generated.STARTS)
+BUDGETED = of(DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS)
+few, many = settings(max_examples=25), settings(max_examples=90)
 KINDS = {kind.lower(): kind for kind in APIS}
 
 
@@ -34,7 +44,7 @@ def target(words: str) -> tuple[str, str]:
     return (KINDS[found[1]], found[2] + (found[3] or "")) if found else ("Pod", "")
 
 
-@tries
+@few
 @given(ANY)
 def test_steps_are_few_and_told_apart(sequence: Sequence) -> None:
     names = [step.name for step in sequence.steps]
@@ -42,7 +52,7 @@ def test_steps_are_few_and_told_apart(sequence: Sequence) -> None:
     assert all(step.acts for step in sequence.steps)
 
 
-@tries
+@few
 @given(ANY)
 def test_kinds_and_label_selectors_are_known_words(sequence: Sequence) -> None:
     for act in all_acts(sequence):
@@ -58,8 +68,8 @@ def test_kinds_and_label_selectors_are_known_words(sequence: Sequence) -> None:
                 assert kind in APIS
 
 
-@tries
-@given(ANY)
+@many
+@given(BUDGETED)
 def test_nothing_is_asked_of_what_is_not_there(sequence: Sequence) -> None:
     there: set[tuple[str, str]] = set()
     for act in all_acts(sequence):
@@ -76,8 +86,8 @@ def test_nothing_is_asked_of_what_is_not_there(sequence: Sequence) -> None:
                     there.remove(target(words))
 
 
-@tries
-@given(ANY)
+@many
+@given(of(DEPLOYMENTS))
 def test_pause_and_resume_take_turns_and_nothing_is_undone_between(sequence: Sequence) -> None:
     paused = False
     for words in commands(sequence):
@@ -88,29 +98,26 @@ def test_pause_and_resume_take_turns_and_nothing_is_undone_between(sequence: Seq
         paused = words.startswith("rollout pause") or (paused and not words.startswith("rollout resume"))
 
 
-def test_an_undo_has_a_revision_to_go_back_to() -> None:
-    @tries
-    @given(generated.sequences("generated-1-1", generated.STARTS[0]))
-    def check(sequence: Sequence) -> None:
-        limit, images = 10, ["1"]
-        for act in all_acts(sequence):
-            match act:
-                case Create("Deployment", body):
-                    limit = body["spec"]["revisionHistoryLimit"]
-                    images = [body["spec"]["template"]["spec"]["containers"][0]["image"]]
-                case Patch("Deployment", _, {"spec": {"revisionHistoryLimit": int(limit)}}):
-                    images = images[-limit - 1 :]
-                case Kubectl(words) if words.startswith("set image"):
-                    images.append(words[-1])
-                case Kubectl(words) if words.startswith("rollout undo"):
-                    assert limit
-                    assert len(images) > 1
-
-    check()
+@many
+@given(of(DEPLOYMENTS))
+def test_an_undo_has_a_revision_to_go_back_to(sequence: Sequence) -> None:
+    limit, images = 10, ["1"]
+    for act in all_acts(sequence):
+        match act:
+            case Create("Deployment", body):
+                limit = body["spec"]["revisionHistoryLimit"]
+                images = images if "--cascade=orphan" in str(commands(sequence)) else ["1"]
+            case Patch("Deployment", _, {"spec": {"revisionHistoryLimit": int(limit)}}):
+                images = images[-limit - 1 :]
+            case Kubectl(words) if words.startswith("set image"):
+                images.append(words[-1])
+            case Kubectl(words) if words.startswith("rollout undo"):
+                assert limit
+                assert len(images) > 1
 
 
-@tries
-@given(ANY)
+@many
+@given(BUDGETED)
 def test_no_budget_is_ever_without_a_pod(sequence: Sequence) -> None:
     budgeted = False
     for act in all_acts(sequence):
@@ -125,20 +132,37 @@ def test_no_budget_is_ever_without_a_pod(sequence: Sequence) -> None:
                 assert "--cascade" not in words
 
 
-def test_a_pod_of_a_job_is_told_to_end_once() -> None:
-    @tries
-    @given(generated.sequences("generated-1-1", generated.STARTS[4]))
-    def check(sequence: Sequence) -> None:
-        for act in all_acts(sequence):
-            if isinstance(act, PatchSome):
-                wanted = selector.parse(act.labels)
-                told = act.body["metadata"]["labels"]
-                index = "batch.kubernetes.io/job-completion-index"
-                pods = [{"app": "web", index: str(each)} for each in range(5)]
-                assert any(map(wanted.matches, pods))
-                assert not any(wanted.matches(pod | told) for pod in pods)
+@many
+@given(of(DEPLOYMENTS, REPLICA_SETS, DAEMON_SETS))
+def test_a_service_never_gets_two_pods_at_once(sequence: Sequence) -> None:
+    served, replicas = False, 0
+    for act in all_acts(sequence):
+        match act:
+            case Create("Service"):
+                served = True
+            case Create(kind, body):
+                replicas = body["spec"].get("replicas", 2)
+                assert not (served and replicas > 1), kind
+            case PatchSome(count=count) if served:
+                assert count == 1
+            case Kubectl("delete service web"):
+                served = False
+            case Kubectl(words) if scaled := re.search(r"--replicas=(\d)", words):
+                assert not (served and int(scaled[1]) > replicas + 1)
+                replicas = int(scaled[1])
+            case Kubectl(words) if served:
+                assert not words.startswith("delete pods --selector=app=web")
 
-    check()
+
+@few
+@given(of(JOBS))
+def test_a_pod_of_a_job_is_told_to_end_once(sequence: Sequence) -> None:
+    pods = [{"app": "web", INDEX: str(each)} for each in range(5)]
+    for act in all_acts(sequence):
+        if isinstance(act, PatchSome):
+            wanted, told = selector.parse(act.labels), act.body["metadata"]["labels"]
+            assert any(map(wanted.matches, pods))
+            assert not any(wanted.matches(pod | told) for pod in pods)
 
 
 def test_a_name_always_draws_the_same() -> None:
