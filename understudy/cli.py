@@ -17,6 +17,7 @@ from understudy.cluster.engine.cli import engine
 from understudy.cluster.image.cli import image
 from understudy.cluster.toolchain.cli import toolchain
 from understudy.components import COMPONENTS, SETTINGS, Entry, UnknownController, choose, registry
+from understudy.dns.cli import dns
 from understudy.proxy.network.cli import network
 from understudy.takeover.seen import LEASE_OF
 
@@ -29,7 +30,7 @@ def main() -> None:
     """Kubernetes' own control loops, in Python: run them, watch them, change them."""
 
 
-for _command in (cluster_cli.down, cluster_cli.logs, cluster_cli.kubeconfig, engine, image, network, toolchain):
+for _command in (cluster_cli.down, cluster_cli.logs, cluster_cli.kubeconfig, dns, engine, image, network, toolchain):
     main.add_command(_command)
 
 _name = click.option("--name", default="default", show_default=True, help="Which embedded cluster.")
@@ -282,7 +283,7 @@ def _lease(entry: Entry, given: dict[str, Any]) -> tuple[str, str] | None:
     if not given["leader_elect"]:
         return None
     if not entry.lease:
-        raise click.UsageError(f"--leader-elect cannot be used with {entry.name}: each node has one of its own")
+        raise click.UsageError(f"--leader-elect cannot be used with {entry.name}, of which many run side by side")
     return "kube-system", given["lease_name"] or entry.lease
 
 

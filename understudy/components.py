@@ -77,6 +77,7 @@ COMPONENTS: Mapping[str, Entry] = {
             "understudy.proxy.agent:make_node_agent",
             "the pod network of one node: CNI configuration, routes to the other nodes, masquerade",
         ),
+        Entry("dns", "", "understudy.dns.component:make_dns", "cluster DNS, in place of CoreDNS"),
     )
 }
 
@@ -112,6 +113,13 @@ SETTINGS = (
     Setting(
         "scheduler-name", "default-scheduler,understudy-scheduler", "Pods' schedulerName to serve.", ("scheduler",)
     ),
+    Setting("dns-address", "0.0.0.0:5353", "Where questions are answered, over UDP and TCP.", ("dns",)),
+    Setting("cluster-domain", "cluster.local", "The zone of the cluster's names.", ("dns",)),
+    Setting("dns-forward", "/etc/resolv.conf", 'Who is asked for all else: a file, addresses, or "none".', ("dns",)),
+    Setting("dns-processes", "1", "How many processes answer.", ("dns",)),
+    Setting("dns-pods", "insecure", "Names of Pods by their addresses: insecure or disabled.", ("dns",)),
+    Setting("dns-metrics", "understudy", "Whose names metrics have: understudy or coredns.", ("dns",)),
+    Setting("dns-lame-duck", "5", "Seconds it goes on answering when it is stopped.", ("dns",)),
     Setting("node", "", "The name of the Node it runs on.", ("node-agent",)),
     Setting("cni-dir", "/etc/cni/net.d", "Where the container runtime looks for its network.", ("node-agent",)),
 )

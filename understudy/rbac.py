@@ -26,6 +26,7 @@ LISTED: Mapping[str, str] = {
     "scheduler": "understudy.scheduler.rights:rules",
     "operator": "understudy.operators.custom.operator:operator_rules",
     "node-agent": "understudy.proxy.rights:rules",
+    "dns": "understudy.dns.rights:rules",
     "hooks": "understudy.withdraw:rules",
     "tidy": "understudy.tidy:rules",
 }

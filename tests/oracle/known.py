@@ -44,6 +44,12 @@ RULES: Sequence[Known] = (
         "a conflict is decided again without an Event (docs/controllers/statefulset.md)",
         "statefulset-claims",
     ),
+    Known(
+        r"^PodDisruptionBudget web \.status\.(currentHealthy|expectedPods): ours 0, upstream 1$",
+        "a Pod that a budget no longer selects is counted no more at once; upstream wakes only the budget that selects "
+        "it now, and finds out with the next change (docs/controllers/disruption.md)",
+        "disruption-unmanaged",
+    ),
 )
 
 

@@ -51,14 +51,18 @@ _RETRIED = frozenset(
         "FailedBinding",
         "FailedCreate",
         "FailedToUpdateEndpoint",
+        "InvalidSchedule",
+        "NoPods",
         "ProvisioningFailed",
         "ReplicaSetCreateError",
+        "UnexpectedJob",
+        "UnmanagedPods",
         "VolumeMismatch",
         "WaitForFirstConsumer",
         "WaitForPodScheduled",
     }
 )
-"""How often these are told depends on the back-off, not on what happened."""
+"""How often these are told depends on how often the object was looked at, not on what happened."""
 _UNSAID = frozenset({"uid", "resourceVersion", "managedFields", "selfLink", "creationTimestamp"})
 _TEXTS = (
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"), "TIME"),

@@ -37,9 +37,9 @@ def container(name: str, **requests: str) -> dict[str, Any]:
 
 def big_pod(name: str) -> Create:
     """With a sidecar, an init container that needs more than all others, and an extended resource."""
-    first, sidecar = container("first", cpu="2"), {**container("sidecar", cpu="100m"), "restartPolicy": "Always"}
+    first, sidecar = container("first", cpu="2", memory="32Mi"), container("sidecar", cpu="100m", memory="16Mi")
     main = container("main", cpu="250m", memory="64Mi", **{"ephemeral-storage": "1Gi", "example.com/gpu": "1"})
-    return pod(name, containers=[main], initContainers=[sidecar, first])
+    return pod(name, containers=[main], initContainers=[sidecar | {"restartPolicy": "Always"}, first])
 
 
 QUOTAS = (

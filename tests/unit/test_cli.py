@@ -88,7 +88,7 @@ class TestRun:
 
     def test_who_has_no_rival_is_not_elected(self, started: Any) -> None:
         refused = invoke("run", "node-agent", "--leader-elect")
-        assert (refused.exit_code, "each node has one of its own" in refused.stderr) == (2, True)
+        assert (refused.exit_code, "of which many run side by side" in refused.stderr) == (2, True)
 
     def test_how_it_logs(self, started: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         asked: list[tuple[str, str]] = []
@@ -101,7 +101,7 @@ class TestRun:
 
     def test_a_component_that_does_not_exist(self) -> None:
         result = invoke("run", "nonsense")
-        assert (result.exit_code, "'controllers', 'node-agent'" in result.stderr) == (2, True)
+        assert (result.exit_code, "'controllers', 'dns'" in result.stderr) == (2, True)
 
 
 class _Terminal:

@@ -52,6 +52,7 @@ def test_each_component_can_be_made_and_takes_part_in_upstreams_election() -> No
         "scheduler": "kube-scheduler",
         "operator": "understudy-operator",
         "node-agent": "",
+        "dns": "",
     }
     for entry in COMPONENTS.values():
         assert callable(entry.load())
