@@ -7,7 +7,7 @@ linux/netfilter/nf_tables.h and, for the types' numbers that make `nft list` rea
 import socket
 import struct
 from collections.abc import Iterable, Iterator
-from functools import singledispatch
+from functools import lru_cache, singledispatch
 
 from understudy.proxy.service import netlink as nl
 from understudy.proxy.service import statements as say
@@ -333,9 +333,20 @@ def _added(table: Table, elements: dict[bytes, Data]) -> Iterator[bytes]:
         elif isinstance(data, Verdict):
             yield nested(1, nested(1, _value(key)), _verdict(data))
         elif data:
-            yield nested(1, nested(1, _value(key)), nested(2, _value(data)))
+            before, between = _frame(len(key), len(data))
+            yield before + key + between + data
         else:
             yield nested(1, nested(1, _value(key)))
+
+
+@lru_cache
+def _frame(key: int, data: int) -> tuple[bytes, bytes]:
+    """What stands before the key and between key and data of an element, for such lengths (multiples of 4).
+
+    There are hundreds of thousands of elements and a handful of lengths.
+    """
+    whole = nested(1, nested(1, _value(bytes(key))), nested(2, _value(bytes(data))))
+    return whole[:12], whole[12 + key : 20 + key]
 
 
 def _dropped(table: Table, elements: dict[bytes, Data]) -> Iterator[bytes]:

@@ -173,12 +173,12 @@ class Model:
         """Let the claims `new` stand in the place of `old`; the first by rank is what counts."""
         for target in (*old, *(target for target in new if target not in old)):
             claims = self._claims.setdefault(target, {})
-            before = claims[min(claims)] if claims else _NOBODY
+            before = _first(claims)
             if target in old:
                 claims.pop(old[target].rank)
             if target in new:
                 claims[new[target].rank] = new[target]
-            after = claims[min(claims)] if claims else _NOBODY
+            after = _first(claims)
             if not claims:
                 del self._claims[target]
             self._replace(before.group, after.group)
@@ -215,6 +215,12 @@ class Model:
 
     def _unset(self, name: str, key: bytes) -> None:
         self._before.setdefault((name, key), self.elements[name].pop(key))
+
+
+def _first(claims: Mapping[Rank, _Claim]) -> _Claim:
+    if len(claims) > 1:
+        return claims[min(claims)]
+    return next(iter(claims.values()), _NOBODY)
 
 
 def render(

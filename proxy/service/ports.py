@@ -4,7 +4,7 @@ Used by `elements` and `model`. Answers to newBaseServiceInfo and shouldSkipServ
 util.go.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
@@ -69,7 +69,7 @@ def ports_of(service: ProxyService, family: Family) -> tuple[ServicePort, ...]:
 
 def _port(service: ProxyService, port: PortSpec, cluster_ip: str, family: Family) -> ServicePort:
     spec = service.spec
-    vips = (each.ip for each in service.status.loadBalancer.ingress if each.ipMode in (None, "VIP"))
+    vips = [each.ip for each in service.status.loadBalancer.ingress if each.ipMode in (None, "VIP")]
     return ServicePort(
         name=port.name,
         protocol=PROTOCOLS[port.protocol],
@@ -106,14 +106,18 @@ def health_port(service: ProxyService) -> int:
     return service.spec.healthCheckNodePort
 
 
-def addresses(given: Iterable[str], family: Family) -> tuple[str, ...]:
+def addresses(given: Collection[str], family: Family) -> tuple[str, ...]:
     """Those of the family, shortest form, each once."""
-    short = (shortest(each) for each in given)
-    return tuple(dict.fromkeys(each for each in short if each and (":" in each) == (family is Family.IPV6)))
+    if not given:
+        return ()
+    ipv6 = family is Family.IPV6
+    return tuple(dict.fromkeys([short for short in map(shortest, given) if short and (":" in short) == ipv6]))
 
 
-def _ranges(given: Iterable[str], family: Family) -> tuple[str, ...]:
+def _ranges(given: Collection[str], family: Family) -> tuple[str, ...]:
     """Those of the family; a range of everything is no restriction."""
+    if not given:
+        return ()
     networks = [network for network in (parsed(each.strip()) for each in given) if network is not None]
     mine = [network for network in networks if network.max_prefixlen == family.bits]
     return () if any(network.prefixlen == 0 for network in mine) else tuple(map(str, mine))

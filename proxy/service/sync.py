@@ -26,6 +26,8 @@ from understudy.proxy.service.world import World
 
 log = logging.getLogger(__name__)
 
+GROWTH = 0.2
+"""Seconds the kernel may take to enlarge a map."""
 REST = 20
 """However often others change their rules, so many times as long as it took to look at ours we do not look again."""
 
@@ -78,19 +80,26 @@ class FamilySync:
         model = self.model
         if model is None or time.monotonic() < self._look_again or await asyncio.to_thread(self._rules.intact):
             return model is not None
-        begun = time.monotonic()
-        held = await asyncio.to_thread(self._rules.held)
-        now = time.monotonic()
-        self._look_again = now + (now - begun) * REST
-        if held is None:
+        wrong = await self._wrong(model)
+        if wrong:  # a map that is just being enlarged can be listed with elements left out
+            await asyncio.sleep(GROWTH)
+            wrong = await self._wrong(model)
+        if wrong is None:
             self.model = None
             self._repaired("everything", "our rules were changed by somebody else: loading them again")
             return False
-        wrong = difference(held, model.elements)
         if wrong:
             self._repaired("elements", f"{wrong.size} elements of our rules were changed by somebody else: put right")
             await self._change(wrong)
         return True
+
+    async def _wrong(self, model: Model) -> Changes | None:
+        """What would put the elements right; None if more than those is wrong."""
+        begun = time.monotonic()
+        held = await asyncio.to_thread(self._rules.held)
+        now = time.monotonic()
+        self._look_again = now + (now - begun) * REST
+        return difference(held, model.elements) if held is not None else None
 
     async def remove(self) -> None:
         """Take the table off the node."""

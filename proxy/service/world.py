@@ -71,7 +71,7 @@ def all_addresses(node: Node | None) -> frozenset[str]:
 def _node_ips(node: Node, family: Family) -> tuple[str, ...]:
     """Internal ones first."""
     given = node.status.addresses
-    ordered = (each.address for kind in ("InternalIP", "ExternalIP") for each in given if each.type == kind)
+    ordered = [each.address for kind in ("InternalIP", "ExternalIP") for each in given if each.type == kind]
     return addresses(ordered, family)
 
 

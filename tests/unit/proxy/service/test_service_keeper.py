@@ -141,8 +141,22 @@ async def test_elements_that_somebody_changed_are_put_right_alone() -> None:
     case.ipv4.touched = True
     await case.keeper.turn()
     assert case.served_by() == {("10.244.1.1", 8080)}
-    assert case.ipv4.log == ["load", "held", "change"]
+    assert case.ipv4.log == ["load", "held", "held", "change"]
     assert METRICS.get_sample_value("understudy_service_proxy_repairs_total", {"what": "elements", "ip_family": "IPv4"})
+
+
+async def test_elements_that_are_only_missing_from_one_listing_are_not_put_right(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    case = Case()
+    case.serve("10.244.1.1")
+    await case.keeper.turn()
+    listings = [{**case.ipv4.elements, "endpoints": {}}, case.ipv4.elements]
+    monkeypatch.setattr(case.ipv4, "held", lambda: listings.pop(0))
+    case.ipv4.touched = True
+    await case.keeper.turn()
+    assert case.ipv4.log == ["load"]
+    assert listings == []
 
 
 async def test_rules_that_somebody_changed_are_loaded_again() -> None:
