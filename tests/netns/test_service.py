@@ -92,6 +92,20 @@ def test_external_and_balancer_addresses_and_who_may_use_them(cluster: Cluster) 
         assert tcp(cluster.outside, NODE[family], 30080, source=STRANGER[family]) not in (SILENT, REFUSED)
 
 
+def test_who_may_use_a_balancer_can_be_changed(cluster: Cluster) -> None:
+    vips = ["203.0.113.1", "2001:db8::1"]
+    status = {"loadBalancer": {"ingress": [{"ip": ip} for ip in vips]}}
+
+    def let_in(*ranges: str) -> None:
+        cluster.service("web", 10, "one", type="LoadBalancer", loadBalancerSourceRanges=list(ranges), status=status)
+
+    few, all_of_them = ("172.30.0.96/30", "fd00:30::100/128"), ("172.30.0.0/24", "172.30.0.128/25", "fd00:30::/64")
+    for family, vip in enumerate(vips):
+        for ranges, answer in ((few, SILENT), (all_of_them, "one"), (few, SILENT), (("0.0.0.0/0", "::/0"), "one")):
+            let_in(*ranges)
+            assert tcp(cluster.outside, vip, source=STRANGER[family], wait=0.5).split()[0] == answer, ranges
+
+
 def test_who_nobody_serves_is_refused_at_once(cluster: Cluster) -> None:
     ips = cluster.service("none", 13, node_port=30013)
     cluster.service("web", 10, "one")
