@@ -49,7 +49,7 @@ ROLLOUTS: Mapping[str, tuple[Rollout, ...]] = {
         _rolling("100%", 9, single=False),
         Rollout({"type": "Recreate", "rollingUpdate": None}, single=False),
     ),
-    "ReplicaSet": (Rollout({}),),
+    "ReplicaSet": (Rollout({}, gentle=True),),
     "StatefulSet": (_ordinals(0), _ordinals(1), _ordinals(2), ON_DELETE),
     "DaemonSet": (
         *(_rolling(0, unavailable) for unavailable in (1, "1%", "50%")),
@@ -325,10 +325,10 @@ def _no_budget(have: Workload) -> Iterator[Move]:
 Offer = Callable[[Workload], Iterable[Move]]
 _ROUND: tuple[Offer, ...] = (_delete, _service, _service_changes)
 _BUDGETED: tuple[Offer, ...] = (_budget, _no_budget)
-_REVISIONS: tuple[Offer, ...] = (_update, _update, _undo, _history, _strategy)
+_REVISIONS: tuple[Offer, ...] = (_update, _update, _undo, _undo, _history, _strategy)
 _LOOSE: tuple[Offer, ...] = (_delete_pods, _release, _released)
 OFFERS: Mapping[str, tuple[Offer, ...]] = {
-    "Deployment": (_scale, _pause, *_REVISIONS, *_LOOSE, *_BUDGETED, *_ROUND),
+    "Deployment": (_scale, _pause, _pause, *_REVISIONS, *_LOOSE, *_BUDGETED, *_ROUND),
     "ReplicaSet": (_scale, _scale, *_LOOSE, *_BUDGETED, *_ROUND),
     "StatefulSet": (_scale, *_REVISIONS, _delete_pods, _delete_pod, *_BUDGETED, *_ROUND),
     "DaemonSet": (*_REVISIONS, *_LOOSE, *_ROUND),
