@@ -71,7 +71,7 @@ def test_an_unknown_controller(world: World) -> None:
 def test_an_unknown_component() -> None:
     said = within("run", "kubelet")
     assert said.code == 2
-    assert "'kubelet' is not one of 'controllers', 'scheduler'" in said.err
+    assert "'kubelet' is not one of 'controllers', 'dns'" in said.err
 
 
 def test_a_wrong_context(world: World) -> None:
