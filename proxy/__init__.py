@@ -1,1 +1,1 @@
-"""The service proxy, the pod network and the ingress proxy will live here; nothing is written yet."""
+"""What a node does for the network: pods reach each other (`network`), Services have addresses (`service`)."""

@@ -19,6 +19,7 @@ from understudy.cluster.toolchain.cli import toolchain
 from understudy.components import COMPONENTS, SETTINGS, Entry, UnknownController, choose, registry
 from understudy.dns.cli import dns
 from understudy.proxy.network.cli import network
+from understudy.proxy.service.cli import service_proxy
 from understudy.takeover.seen import LEASE_OF
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
@@ -30,7 +31,17 @@ def main() -> None:
     """Kubernetes' own control loops, in Python: run them, watch them, change them."""
 
 
-for _command in (cluster_cli.down, cluster_cli.logs, cluster_cli.kubeconfig, dns, engine, image, network, toolchain):
+for _command in (
+    cluster_cli.down,
+    cluster_cli.logs,
+    cluster_cli.kubeconfig,
+    dns,
+    engine,
+    image,
+    network,
+    service_proxy,
+    toolchain,
+):
     main.add_command(_command)
 
 _name = click.option("--name", default="default", show_default=True, help="Which embedded cluster.")

@@ -77,6 +77,12 @@ COMPONENTS: Mapping[str, Entry] = {
             "understudy.proxy.agent:make_node_agent",
             "the pod network of one node: CNI configuration, routes to the other nodes, masquerade",
         ),
+        Entry(
+            "service-proxy",
+            "",
+            "understudy.proxy.service.agent:make_service_proxy",
+            "the addresses of Services on one node, in place of kube-proxy",
+        ),
         Entry("dns", "", "understudy.dns.component:make_dns", "cluster DNS, in place of CoreDNS"),
     )
 }
@@ -101,7 +107,7 @@ SETTINGS = (
         "cluster-cidr",
         "",
         "Ranges of all pods, one a family; empty: nodes get no podCIDR.",
-        ("controllers", "node-agent"),
+        ("controllers", "node-agent", "service-proxy"),
     ),
     Setting("service-cluster-ip-range", "", "Ranges of Services, which no node's podCIDR may overlap."),
     Setting("node-cidr-mask-size", "", "Bits of a node's podCIDR; 24 for IPv4, 64 for IPv6 if left out."),
@@ -120,7 +126,8 @@ SETTINGS = (
     Setting("dns-pods", "insecure", "Names of Pods by their addresses: insecure or disabled.", ("dns",)),
     Setting("dns-metrics", "understudy", "Whose names metrics have: understudy or coredns.", ("dns",)),
     Setting("dns-lame-duck", "5", "Seconds it goes on answering when it is stopped.", ("dns",)),
-    Setting("node", "", "The name of the Node it runs on.", ("node-agent",)),
+    Setting("node", "", "The name of the Node it runs on.", ("node-agent", "service-proxy")),
+    Setting("healthz-bind-address", ":10256", "Where load balancers ask for the node's health.", ("service-proxy",)),
     Setting("cni-dir", "/etc/cni/net.d", "Where the container runtime looks for its network.", ("node-agent",)),
 )
 """What a component reads from `view.settings` or is made with; the names are upstream's flags where it has them."""

@@ -84,7 +84,7 @@ class TestRun:
         assert started[0][1]["cluster-cidr"] == "10.244.0.0/16"
         refused = invoke("run", "scheduler", "--cluster-cidr", "10.244.0.0/16")
         assert refused.exit_code == 2
-        assert "--cluster-cidr is for controllers, node-agent, not for scheduler" in refused.stderr
+        assert "--cluster-cidr is for controllers, node-agent, service-proxy, not for scheduler" in refused.stderr
 
     def test_who_has_no_rival_is_not_elected(self, started: Any) -> None:
         refused = invoke("run", "node-agent", "--leader-elect")

@@ -53,6 +53,7 @@ def test_each_component_can_be_made_and_takes_part_in_upstreams_election() -> No
         "operator": "understudy-operator",
         "node-agent": "",
         "dns": "",
+        "service-proxy": "",
     }
     for entry in COMPONENTS.values():
         assert callable(entry.load())
