@@ -8,6 +8,7 @@ from typing import Any
 
 from understudy.kinds.core import PersistentVolumeClaim, Service
 from understudy.kinds.resource import DeviceRequest, DeviceSubRequest, ResourceClaim
+from understudy.operators.common.claims import attributes_classes
 from understudy.operators.resourcequota.amounts import ONE, Amount, Amounts, add, parse, raise_to, rounded_up, whole
 from understudy.operators.resourcequota.names import (
     COUNT,
@@ -17,7 +18,6 @@ from understudy.operators.resourcequota.names import (
     OF_STORAGE_CLASS,
     STORAGE,
 )
-from understudy.operators.resourcequota.scopes import attributes_classes
 
 STORAGE_CLASS_ANNOTATION = "volume.beta.kubernetes.io/storage-class"
 ALL_DEVICES = 32

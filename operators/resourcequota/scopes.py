@@ -16,6 +16,7 @@ from understudy.kinds.core import (
     ResourceRequirements,
     ScopeRequirement,
 )
+from understudy.operators.common.claims import attributes_classes
 from understudy.operators.resourcequota.amounts import parse
 
 T = TypeVar("T")
@@ -70,14 +71,6 @@ def is_best_effort(pod: Pod) -> bool:
     if pod.spec.resources is not None:
         return not _asks(pod.spec.resources)
     return not any(_asks(one.resources) for one in (*pod.spec.containers, *pod.spec.initContainers))
-
-
-def attributes_classes(claim: PersistentVolumeClaim) -> set[str]:
-    """The classes it has, wants and is on its way to."""
-    modified = claim.status.modifyVolumeStatus
-    target = modified.targetVolumeAttributesClassName if modified is not None else ""
-    names = {claim.spec.volumeAttributesClassName, claim.status.currentVolumeAttributesClassName, target}
-    return {name for name in names if name}
 
 
 def _selects(scope: ScopeRequirement, names: set[str]) -> bool:

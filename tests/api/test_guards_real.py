@@ -5,7 +5,7 @@ The controllers run here, with the rights they declare and no more, on a cluster
 
 import asyncio
 from base64 import b64decode, b64encode
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,11 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from understudy.api.client import Client
-from understudy.api.config import connect, load
+from tests.api.leading import RBAC, bare, leading, until
+from tests.api.world import get
 from understudy.cluster.embedded import EmbeddedCluster
-from understudy.cluster.rest import Api, ApiError, Object
-from understudy.loop import rights
+from understudy.cluster.rest import Api, Object
 from understudy.loop.controller import REGISTRY
-from understudy.loop.run import Manager
 from understudy.operators import (  # noqa: F401 - registers them
     bootstrap,
     clusterroleaggregation,
@@ -48,59 +46,27 @@ NAMES = (
     "volumeattributesclass-protection",
 )
 CONTROLLERS = [REGISTRY[f"{name}-controller"] for name in NAMES]
-ROLE = "understudy:guards"
-RBAC = "/apis/rbac.authorization.k8s.io/v1"
 HERE = "/api/v1/namespaces/default"
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory, binaries: dict[str, Path]) -> Iterator[EmbeddedCluster]:
-    made = EmbeddedCluster("guards", tmp_path_factory.mktemp("guards"), binaries=binaries)
-    try:
-        made.up(die_with_parent=True)
-        with made.api() as api:
-            api.create(f"{RBAC}/clusterroles", rights.cluster_role(ROLE, CONTROLLERS))
-            api.create(f"{RBAC}/clusterrolebindings", rights.binding(ROLE, "system:kube-controller-manager"))
+    with bare(tmp_path_factory.mktemp("guards"), binaries, CONTROLLERS) as made:
         yield made
-    finally:
-        made.down()
 
 
 @pytest_asyncio.fixture
 async def led(cluster: EmbeddedCluster) -> AsyncIterator[Api]:
     """An administrator's connection, while our controllers lead."""
-    client = Client(connect(load(cluster.kubeconfig_of("controller-manager"), None)))
     pki = cluster.at.pki
     settings = {serviceaccounttoken.SIGNING_KEY: (pki / "sa.key").read_text(), "root-ca": (pki / "ca.crt").read_text()}
-    manager = Manager(client, CONTROLLERS, settings=settings)
-    try:
-        await manager.start()
-        await manager.lead()
-        with cluster.api() as api:
-            await until(lambda: seen(api, f"{HERE}/serviceaccounts/default"))
-            yield api
-    finally:
-        await manager.stop()
-        await client.transport.close()
-
-
-def seen(api: Api, path: str) -> Object | None:
-    try:
-        return api.get(path)
-    except ApiError as error:
-        if error.code != 404:
-            raise
-        return None
-
-
-async def until(look: Callable[[], object], seconds: float = 60) -> None:
-    async with asyncio.timeout(seconds):
-        while not look():
-            await asyncio.sleep(0.05)
+    async with leading(cluster, CONTROLLERS, settings) as api:
+        await until(lambda: get(api, f"{HERE}/serviceaccounts/default"))
+        yield api
 
 
 def gone(api: Api, path: str) -> bool:
-    return seen(api, path) is None
+    return get(api, path) is None
 
 
 def deleted(api: Api, path: str) -> bool:
@@ -117,7 +83,7 @@ def has_rule(api: Api, role: str, rule: Object) -> bool:
 
 
 def finalizers(api: Api, path: str) -> list[str]:
-    found = seen(api, path)
+    found = get(api, path)
     return found["metadata"].get("finalizers", []) if found else []
 
 
@@ -152,7 +118,7 @@ async def test_a_claim_is_kept_for_its_pod_and_a_pod_gets_its_own(led: Api) -> N
     own = {"name": "own", "ephemeral": {"volumeClaimTemplate": {"metadata": {"labels": {"a": "b"}}, "spec": CLAIM}}}
     led.create(f"{HERE}/pods", pod("user", shared, own))
     claim, its = (f"{HERE}/persistentvolumeclaims/{name}" for name in ("data", "user-own"))
-    await until(lambda: seen(led, its))
+    await until(lambda: get(led, its))
     assert led.get(its)["metadata"]["labels"] == {"a": "b"}
     led.delete(claim)
     await asyncio.sleep(1)
@@ -175,7 +141,7 @@ async def test_volumes_and_classes_are_protected_and_released(led: Api) -> None:
 async def test_a_range_of_services_is_ready_and_goes_after_its_grace(led: Api) -> None:
     ranges = "/apis/networking.k8s.io/v1/servicecidrs"
     led.create(ranges, {"metadata": {"name": "more"}, "spec": {"cidrs": ["192.168.77.0/24"]}})
-    await until(lambda: (seen(led, f"{ranges}/more") or {}).get("status", {}).get("conditions"))
+    await until(lambda: (get(led, f"{ranges}/more") or {}).get("status", {}).get("conditions"))
     (condition,) = led.get(f"{ranges}/more")["status"]["conditions"]
     assert (condition["status"], condition["message"]) == ("True", "Kubernetes Service CIDR is ready")
     assert finalizers(led, f"{ranges}/more") == ["networking.k8s.io/service-cidr-finalizer"]

@@ -4,21 +4,18 @@ The controllers run here, on a cluster of their own without kubelets: what a dri
 write.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from understudy.api.client import Client
-from understudy.api.config import connect, load
+from tests.api.leading import bare, leading, until
+from tests.api.world import get
 from understudy.cluster.embedded import EmbeddedCluster
-from understudy.cluster.rest import Api, ApiError, Object
-from understudy.loop import rights
+from understudy.cluster.rest import Api, Object
 from understudy.loop.controller import REGISTRY
-from understudy.loop.run import Manager
 from understudy.operators import (  # noqa: F401 - registers them
     attachdetach,
     pvbinder,
@@ -39,8 +36,6 @@ NAMES = (
     "serviceaccount",
 )
 CONTROLLERS = [REGISTRY[f"{name}-controller"] for name in NAMES]
-ROLE = "understudy:volumes"
-RBAC = "/apis/rbac.authorization.k8s.io/v1"
 CORE, HERE = "/api/v1", "/api/v1/namespaces/default"
 STORAGE = "/apis/storage.k8s.io/v1"
 DRA = "/apis/resource.k8s.io/v1/namespaces/default"
@@ -49,46 +44,16 @@ MANAGED = {"volumes.kubernetes.io/controller-managed-attach-detach": "true"}
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory, binaries: dict[str, Path]) -> Iterator[EmbeddedCluster]:
-    made = EmbeddedCluster("volumes", tmp_path_factory.mktemp("volumes"), binaries=binaries)
-    try:
-        made.up(die_with_parent=True)
-        with made.api() as api:
-            api.create(f"{RBAC}/clusterroles", rights.cluster_role(ROLE, CONTROLLERS))
-            api.create(f"{RBAC}/clusterrolebindings", rights.binding(ROLE, "system:kube-controller-manager"))
+    with bare(tmp_path_factory.mktemp("volumes"), binaries, CONTROLLERS) as made:
         yield made
-    finally:
-        made.down()
 
 
 @pytest_asyncio.fixture
 async def led(cluster: EmbeddedCluster) -> AsyncIterator[Api]:
     """An administrator's connection, while our controllers lead."""
-    client = Client(connect(load(cluster.kubeconfig_of("controller-manager"), None)))
-    manager = Manager(client, CONTROLLERS)
-    try:
-        await manager.start()
-        await manager.lead()
-        with cluster.api() as api:
-            await until(lambda: seen(api, f"{HERE}/serviceaccounts/default"))
-            yield api
-    finally:
-        await manager.stop()
-        await client.transport.close()
-
-
-def seen(api: Api, path: str) -> Object | None:
-    try:
-        return api.get(path)
-    except ApiError as error:
-        if error.code != 404:
-            raise
-        return None
-
-
-async def until(look: Callable[[], object], seconds: float = 60) -> None:
-    async with asyncio.timeout(seconds):
-        while not look():
-            await asyncio.sleep(0.05)
+    async with leading(cluster, CONTROLLERS) as api:
+        await until(lambda: get(api, f"{HERE}/serviceaccounts/default"))
+        yield api
 
 
 def phase(api: Api, path: str) -> str:
@@ -132,7 +97,7 @@ async def test_a_claim_gets_its_volume_and_leaves_it(led: Api) -> None:
     led.delete(f"{HERE}/persistentvolumeclaims/a")
     await until(lambda: phase(led, f"{CORE}/persistentvolumes/a") == "Released")
     led.delete(f"{CORE}/persistentvolumes/a")
-    await until(lambda: seen(led, f"{CORE}/persistentvolumes/a") is None)
+    await until(lambda: get(led, f"{CORE}/persistentvolumes/a") is None)
 
 
 async def test_what_a_reserved_volume_gives_up_it_can_be_reserved_for_again(led: Api) -> None:
@@ -156,7 +121,7 @@ async def test_a_temporary_host_path_goes_with_its_claim(led: Api) -> None:
     led.create(f"{HERE}/persistentvolumeclaims", claim("c", "c"))
     await until(lambda: phase(led, f"{CORE}/persistentvolumes/c") == "Bound")
     led.delete(f"{HERE}/persistentvolumeclaims/c")
-    await until(lambda: seen(led, f"{CORE}/persistentvolumes/c") is None)
+    await until(lambda: get(led, f"{CORE}/persistentvolumes/c") is None)
 
 
 async def test_a_provisioner_is_asked_and_a_default_class_given(led: Api) -> None:
@@ -215,4 +180,4 @@ async def test_devices_are_claimed_for_a_pod_and_given_back(led: Api) -> None:
     me = {"resource": "pods", "name": "g", "uid": uid}
     led.patch(f"{path}/status", {"status": {"allocation": {"devices": {}}, "reservedFor": [me]}})
     led.patch(f"{HERE}/pods/g/status", {"status": {"phase": "Succeeded"}})
-    await until(lambda: seen(led, path) is None)
+    await until(lambda: get(led, path) is None)
