@@ -18,8 +18,6 @@ from understudy.cluster.images.places import Places
 from understudy.cluster.images.run import run
 
 SUITE = "bookworm"
-MIRROR = "http://deb.debian.org/debian"
-"""For debootstrap, where apt's own sources name none for the suite."""
 WITHOUT_DEBIAN = (
     "Stand-in images are made from Debian packages: that takes a Debian or Ubuntu machine with apt-get, dpkg-deb and "
     "(as root) debootstrap. Where registry.k8s.io can be reached the real images do: choose `--images real`."
@@ -60,13 +58,13 @@ def root_key(packages: Iterable[str]) -> str:
     return "debian-" + hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def mirror(sources: Iterable[str]) -> str:
-    """Where the files `sources` (the text of apt's own) say the suite comes from."""
+def mirror(sources: Iterable[str]) -> str | None:
+    """Where the files `sources` (the text of apt's own) say the suite comes from; None: debootstrap knows best."""
     for text in sources:
         for uri, suite in [*_LINE.findall(text), *_stanzas(text)]:
             if suite == SUITE:
                 return str(uri)
-    return MIRROR
+    return None
 
 
 def _stanzas(text: str) -> Iterable[tuple[str, str]]:
@@ -85,7 +83,8 @@ def _bootstrap(packages: Sequence[str], target: Path, places: Places, say: Say) 
     draft = _empty(places.tmp / f"root-{os.getpid()}")
     try:
         command = ["debootstrap", "--variant=minbase", f"--include={','.join(packages)}", SUITE, str(draft / "root")]
-        run([*command, mirror(_apt_sources())], hint=WITHOUT_DEBIAN, heard=_Steps(say))
+        own = mirror(_apt_sources())
+        run([*command, *([own] if own else ())], hint=WITHOUT_DEBIAN, heard=_Steps(say))
         say("packing the Debian root")
         left_out = [f"--exclude={each}" for each in _LEFT_OUT]
         tar = ["tar", "-C", str(draft / "root"), "--sort=name", "--numeric-owner", "--mtime=@0", *left_out]
