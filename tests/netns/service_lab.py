@@ -41,6 +41,8 @@ PODS = {
 NODE, OTHER, OUTSIDE = (("172.30.0.1", "fd00:30::1"), ("172.30.0.2", "fd00:30::2"), ("172.30.0.100", "fd00:30::100"))
 STRANGER = ("172.30.0.101", "fd00:30::101")
 REFUSED, SILENT = "refused", "silent"
+PATIENCE = 15.0
+"""Seconds until a connection is given up that should be made: packets may be lost, on a busy machine the more so."""
 
 
 def inside(machine: Machine, make: Callable[[], T]) -> T:
@@ -121,7 +123,7 @@ def family_of(ip: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in ip else socket.AF_INET
 
 
-def connect(machine: Machine, ip: str, port: int, source: str = "", wait: float = 2.0) -> socket.socket:
+def connect(machine: Machine, ip: str, port: int, source: str = "", wait: float = PATIENCE) -> socket.socket:
     made = inside(machine, lambda: socket.socket(family_of(ip), socket.SOCK_STREAM))
     made.settimeout(wait)
     try:
@@ -134,7 +136,7 @@ def connect(machine: Machine, ip: str, port: int, source: str = "", wait: float 
     return made
 
 
-def tcp(machine: Machine, ip: str, port: int = 80, *, source: str = "", wait: float = 2.0) -> str:
+def tcp(machine: Machine, ip: str, port: int = 80, *, source: str = "", wait: float = PATIENCE) -> str:
     """Pod and source as it saw it, REFUSED or SILENT."""
     try:
         with closing(connect(machine, ip, port, source, wait)) as made:
