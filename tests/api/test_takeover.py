@@ -133,7 +133,7 @@ def test_upstream_is_back_when_all_of_ours_are_killed(cast: Theatre) -> None:
 def test_a_leader_that_is_asked_to_go_is_followed_by_our_own(cast: Theatre) -> None:
     assert cast.cli("takeover", "controllers").code == 0
     began, first = time.time(), cast.holder("controllers")
-    leader = next(name for name in ON_CALL if first.endswith(f"_{cast.world.pid(name)}"))
+    leader = next(name for name in ON_CALL if f"_{cast.world.pid(name)}_" in first)
     with busy(cast.world):
         until(lambda: cast.acts("controllers", began) == [OURS])
         cast.cluster.stop_component(leader)
