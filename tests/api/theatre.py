@@ -106,7 +106,9 @@ class Theatre:
         loops.ports(self.cluster).mkdir(exist_ok=True)
         argv = [sys.executable, "-m", "understudy", "run", component, "--leader-elect"]
         argv += ["--kubeconfig", str(self.configs[component]), "--port-file", str(loops.ports(self.cluster) / name)]
-        argv += ["--root-ca-file", str(self.cluster.at.pki / "ca.crt"), "--log-format", "text", *more]
+        if component == "controllers":
+            argv += ["--root-ca-file", str(self.cluster.at.pki / "ca.crt")]
+        argv += ["--log-format", "text", *more]
         self.cluster.start_component(name, argv, die_with_parent=True)
 
     def cli(self, *words: str) -> Said:
