@@ -95,7 +95,8 @@ def test_other_controllers_are_chosen_without_letting_upstream_in(cast: Theatre)
     with busy(cast.world):
         api.patch(PLANE, {"spec": {"controllers": {"run": ["*", "-replicaset"]}}})
         until(lambda: "replicaset-controller" in cast.control_plane()["status"]["controllers"]["unattended"])
-        until(lambda: "*,-replicaset" in cast.cli("status").out and cast.condition("Ready")[0] == "True", HANDOVER)
+        until(lambda: any("leading" in line and "*,-replicaset" in line for line in cast.cli("status").lines), HANDOVER)
+        until(lambda: cast.condition("Ready")[0] == "True", HANDOVER)
         assert cast.acts("controllers", began) == [OURS], "upstream had no chance to come between"
         chosen = time.time()
         until(lambda: len(cast.writes("controllers", chosen)) > 5)
