@@ -37,6 +37,7 @@ class Outcome:
     check: Check
     passed: int
     failed: int
+    skipped: int
     seconds: float
 
 
@@ -112,31 +113,33 @@ def run(check: Check, console: Console) -> Outcome:
             if subprocess.run([BIN / command[0], *command[1:], *more], cwd=ROOT, check=False).returncode:
                 failed = 1
                 break
-        counted = count(report) if check.counts else (1 - failed, failed)
-    passed, broken = counted
-    return Outcome(check, passed, max(broken, failed), time.monotonic() - started)
+        passed, broken, skipped = count(report) if check.counts else (1 - failed, failed, 0)
+    return Outcome(check, passed, max(broken, failed), skipped, time.monotonic() - started)
 
 
-def count(report: Path) -> tuple[int, int]:
-    """Tests passed and failed by a JUnit report; none if there is no report."""
+def count(report: Path) -> tuple[int, int, int]:
+    """Tests passed, failed and skipped by a JUnit report; none if there is no report."""
     if not report.exists():
-        return 0, 0
+        return 0, 0, 0
     suites = ET.parse(report).getroot().iter("testsuite")
-    tests = broken = 0
+    tests = broken = skipped = 0
     for suite in suites:
         broken += int(suite.get("failures", 0)) + int(suite.get("errors", 0))
-        tests += int(suite.get("tests", 0)) - int(suite.get("skipped", 0))
-    return tests - broken, broken
+        skipped += int(suite.get("skipped", 0))
+        tests += int(suite.get("tests", 0))
+    return tests - broken - skipped, broken, skipped
 
 
 def summary(outcomes: Sequence[Outcome]) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("CHECK")
-    for column in ("PASSED", "FAILED", "SECONDS"):
+    for column in ("PASSED", "FAILED", "SKIPPED", "SECONDS"):
         table.add_column(column, justify="right")
     for one in outcomes:
         style = "red" if one.failed else "green"
-        table.add_row(one.check.name, str(one.passed), str(one.failed), f"{one.seconds:.0f}", style=style)
+        table.add_row(
+            one.check.name, str(one.passed), str(one.failed), str(one.skipped), f"{one.seconds:.0f}", style=style
+        )
     return table
 
 

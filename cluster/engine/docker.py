@@ -7,7 +7,6 @@ Called by everything in cluster/ that has to do with images and containers. What
 import shutil
 import subprocess
 from collections.abc import Sequence
-from pathlib import Path
 from typing import IO
 
 from understudy.cluster.errors import ClusterError
@@ -84,16 +83,6 @@ def has_image(tag: str) -> bool:
 def image_id(tag: str) -> str:
     """The id of an image: the hash of its content. Raises ClusterError if there is none."""
     return run("image", "inspect", "--format", "{{.Id}}", tag).strip()
-
-
-def import_tree(folder: Path, tag: str, changes: Sequence[str] = ()) -> None:
-    """Make a root file system into the image `tag`; `changes` are Dockerfile instructions."""
-    flags = [part for change in changes for part in ("--change", change)]
-    command = ["tar", "--numeric-owner", "-C", str(folder), "-cf", "-", "."]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as tar:
-        run("import", *flags, "-", tag, stdin=tar.stdout)
-    if tar.returncode != 0:
-        raise ClusterError(f"{folder} cannot be read whole: `{' '.join(command)}` ended with {tar.returncode}")
 
 
 def _short(arguments: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ needed but for `build`. Called by cluster/kind for node images and by the confor
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -91,11 +91,6 @@ def archived(images: Sequence[Made], places: Places | None = None) -> Path:
         draft.unlink(missing_ok=True)
     _forget_old(folder)
     return target
-
-
-def _is_there(made: Made, present: Mapping[str, str]) -> bool:
-    """An engine shows Docker's id, or the manifest's digest if it keeps its images in containerd."""
-    return all(present.get(tag) in (made.id, made.digest) for tag in made.image.tags)
 
 
 def archive_key(images: Iterable[Made]) -> str:

@@ -13,10 +13,10 @@ from understudy.cluster.errors import ClusterError
 from understudy.cluster.image.build import build
 from understudy.cluster.image.content import CHECKOUT
 from understudy.cluster.kind.provider import DEFAULT_NAME, KindCluster
+from understudy.takeover.seen import LEASE_OF
 
 RELEASE = "understudy"
 NAMESPACE = "understudy-system"
-LEASES = {"kube-controller-manager": "controllers", "kube-scheduler": "scheduler"}
 READY_SECONDS = 180.0
 LEAD_SECONDS = 120.0
 
@@ -95,4 +95,4 @@ def holders(cluster: KindCluster) -> dict[str, str]:
     columns = "custom-columns=:metadata.name,:spec.holderIdentity"
     text = cluster.kubectl("--namespace", "kube-system", "get", "leases", "--no-headers", "--output", columns)
     rows = [line.split() for line in text.splitlines() if line.strip()]
-    return {row[0]: row[1] if len(row) > 1 else "" for row in rows if row[0] in LEASES}
+    return {row[0]: row[1] if len(row) > 1 else "" for row in rows if row[0] in LEASE_OF.values()}

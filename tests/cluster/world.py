@@ -20,14 +20,13 @@ from tests.cluster.ledger import Write, read
 from understudy.cluster.engine import docker
 from understudy.cluster.kind.config import AUDIT_FOLDER
 from understudy.cluster.kind.provider import KindCluster
-from understudy.cluster.kind.stage import LEASES
 from understudy.cluster.rest import Api
 from understudy.cluster.toolchain import ensure
 from understudy.loop.call import is_ours
 from understudy.loop.roster import CANDIDATE_FOR, LEADING, STATE
+from understudy.takeover.seen import LEASE_OF
 
-MANAGER = "kube-controller-manager"
-SCHEDULER = "kube-scheduler"
+MANAGER, SCHEDULER = LEASES = tuple(LEASE_OF.values())
 TAKEOVER = 60.0
 """Seconds a takeover may last on a busy machine: the old holder's 15 and a start."""
 BUSYBOX = "registry.k8s.io/e2e-test-images/busybox:1.37.0-1"
@@ -108,7 +107,7 @@ class KindWorld:
 
     def leader(self, component: str) -> Process:
         """The one that holds the Lease: identities name the node and the process number in its container."""
-        lease = next(name for name, each in LEASES.items() if each == component)
+        lease = LEASE_OF[component]
         node = until(lambda: self._node_of(self.holder(lease)), why=self._holders)
         return until(lambda: next((each for each in self.processes(component) if each.node == node), None))  # type: ignore[return-value]
 
