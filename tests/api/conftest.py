@@ -51,7 +51,8 @@ def _unplug(api: Api) -> None:
     where = path("nodes", name=UNPLUGGED)
     api.patch(where, {"spec": {"unschedulable": True}})
     until(lambda: get(api, path("serviceaccounts", "default", "default")))
-    spec = {"nodeName": UNPLUGGED, "containers": [{"name": "main", "image": "i"}]}
+    forever = {"operator": "Exists", "effect": "NoExecute"}  # else it is evicted 5 minutes later, amid the tests
+    spec = {"nodeName": UNPLUGGED, "containers": [{"name": "main", "image": "i"}], "tolerations": [forever]}
     api.create(path("pods", "default"), {"metadata": {"name": UNPLUGGED}, "spec": spec})
     until(lambda: api.get(path("pods", "default", UNPLUGGED))["status"]["phase"] == "Running")
     api.patch(where, {"metadata": {"labels": {HEARTBEAT_LABEL: "stopped"}}})
