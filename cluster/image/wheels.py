@@ -11,6 +11,7 @@ import shutil
 import sys
 import tomllib
 from collections.abc import Callable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -46,12 +47,12 @@ def wheels(checkout: Path, python: str, places: Places, say: Callable[[str], Non
 
 
 def requirements(checkout: Path) -> list[str]:
-    """What pyproject.toml asks for at run time, without what the image can do without. Raises ClusterError."""
+    """What pyproject.toml asks for at run time, extras too, but what an image can do without. Raises ClusterError."""
     try:
         project = tomllib.loads((checkout / "pyproject.toml").read_text())["project"]
     except FileNotFoundError:
         raise ClusterError("The image is built from a checkout of the project; this is an installed package.") from None
-    every: list[str] = project["dependencies"]
+    every: list[str] = [*project["dependencies"], *chain(*project.get("optional-dependencies", {}).values())]
     return [one for one in every if not one.startswith(tuple(NOT_NEEDED))]
 
 

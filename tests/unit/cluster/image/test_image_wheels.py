@@ -21,6 +21,12 @@ def test_the_projects_own_list_is_read_without_what_a_pod_never_uses(tmp_path: P
     assert requirements(checkout(tmp_path)) == ["aiohttp>=3"]
 
 
+def test_extras_are_in_the_image_too(tmp_path: Path) -> None:
+    with (checkout(tmp_path) / "pyproject.toml").open("a") as project:
+        project.write('[project.optional-dependencies]\ncel = ["cel-expr-python<1"]\n')
+    assert requirements(tmp_path) == ["aiohttp>=3", "cel-expr-python<1"]
+
+
 def test_what_is_left_out_is_a_dependency_indeed() -> None:
     names = (CHECKOUT / "pyproject.toml").read_text()
     assert all(f'"{name}>=' in names for name in module.NOT_NEEDED)
