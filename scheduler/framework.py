@@ -1,14 +1,42 @@
-"""What a plugin is: a module with these names. Filters and scores come in two forms that must agree.
+"""What a plugin is: any object (a module will do) with `NAME` and the methods of the extension points it takes part in.
 
-The array form serves the decision (`cycle`): many nodes in a few numpy operations. The plain form looks at one node,
-says what upstream's plugin says in its own words, explains decisions to people, and is what the array form is tested
-against. Plugins are pure. Answers to pkg/scheduler/framework/interface.go.
+The names are upstream's (pkg/scheduler/framework/interface.go); each point is a Protocol here and optional. A pod
+meets them in this order:
+
+- **PreEnqueue** `pre_enqueue(pod)`: when the pod is seen, before it may wait for a turn.
+- **QueueSort** `key(info, since)`: whose turn it is. One for all profiles.
+- **PreFilter** `pre_filter(shape)`: once a decision, before any node is looked at.
+- **Filter** `mask` over many rows, `reasons` for one node; **Score** likewise `scores` and `score`. The array form
+  serves the decision, the plain form explains it, tries a single node, and is what the array form is tested against. A
+  plugin of a user's own may have the plain form only (`plain` lends it the other). **PreScore** has no method: what is
+  worth working out once for many pods belongs into `applies` and the array form. **NormalizeScore** is the flags
+  `NORMALIZED` and `REVERSED`, or `Wide.points`.
+- **Wide**: filter and score at once, for what depends on pods anywhere.
+- **PostFilter** `post_filter(info, diagnosis)`: no node will do; steps that may change that.
+- **Reserve** `reserve(info, node)`: the pod is assumed on the node; taken back by `unreserve`, whatever failed since.
+- **Permit** `permit(info, node)`: go on, wait, or do not.
+- **PreBind** `pre_bind(info, node)` and **Bind** `bind(info, node)`: steps (`plan.steps`, and `Until` to wait) that
+  `binding` plays through the one applier, as it plays a controller's.
+- **PostBind** `post_bind(info, node)`: the pod is bound.
+
+Up to Permit everything is synchronous: between a decision and its reservation nothing else happens. A plugin whose
+answers depend on other objects than pods and nodes names them in `READS`, and in `HINTS` which of their changes may
+help a parked pod (upstream's queueing hints); `version` tells that kept answers are out of date. Filters, scores and
+steps are pure; what a plugin remembers changes in `reserve`, `unreserve` and `post_bind` only.
 """
 
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+from understudy.kinds.kind import Kind
+from understudy.loop.controller import Right
+from understudy.plan.steps import Step
+from understudy.scheduler.cache import Cache
 from understudy.scheduler.columns import Columns, Mask, NodeView, Numbers, Rows
-from understudy.scheduler.shape import Shape
+from understudy.scheduler.kinds import Pod
+from understudy.scheduler.shape import PodInfo, Shape
+from understudy.state.view import View
 
 MAX_SCORE = 100
 
@@ -19,6 +47,12 @@ class Rejection(NamedTuple):
     reason: str
     where: Mask
     final: Mask
+
+
+class Named(Protocol):
+    """All that every plugin has."""
+
+    NAME: str
 
 
 class Filter(Protocol):
@@ -77,6 +111,207 @@ class Wide(Protocol):
 
     def points(self, shape: Shape, columns: Columns, feasible: Mask) -> Numbers:
         """The score of each row, normalised among the feasible ones; what it says of others is not looked at."""
+
+
+# Before and after the look at nodes
+
+
+@runtime_checkable
+class PreEnqueue(Protocol):
+    """Keeps pods out of the queue."""
+
+    NAME: str
+
+    def pre_enqueue(self, pod: Pod) -> str:
+        """Why the pod may not wait for its turn yet; "" if it may. Asked again whenever the pod changes."""
+
+
+@runtime_checkable
+class QueueSort(Protocol):
+    """Whose turn it is."""
+
+    NAME: str
+
+    def key(self, info: PodInfo, since: float) -> tuple[float, float]:
+        """The pod with the lowest goes first; `since` is when it was queued, in seconds."""
+
+
+class Verdict(NamedTuple):
+    """What a PreFilter says: no node will do for that `reason`, or only those of `names`."""
+
+    reason: str = ""
+    names: frozenset[str] | None = None
+
+
+@runtime_checkable
+class PreFilter(Protocol):
+    """Rules out nodes, or the pod, before nodes are looked at. No preemption helps against a `reason`."""
+
+    NAME: str
+
+    def applies(self, shape: Shape) -> bool:
+        """Whether such a pod is any of this plugin's business."""
+
+    def pre_filter(self, shape: Shape) -> Verdict | None:
+        """None if it has nothing against any node."""
+
+
+@runtime_checkable
+class PostFilter(Protocol):
+    """Tries to make it possible that the pod fits somewhere. Asked before DefaultPreemption."""
+
+    NAME: str
+
+    def post_filter(self, info: PodInfo) -> "Steps | None":
+        """Steps after which the pod is tried again; None if this plugin cannot help."""
+
+
+@runtime_checkable
+class Reserve(Protocol):
+    """Keeps something for the pod that is neither the node's nor another pod's to take."""
+
+    NAME: str
+
+    def reserve(self, info: PodInfo, node: str) -> str:
+        """Keep it; why that cannot be done, or ""."""
+
+    def unreserve(self, info: PodInfo, node: str) -> None:
+        """Give it back. Called in reverse order on every Reserve plugin when anything fails; does nothing twice."""
+
+
+class Permission(NamedTuple):
+    """What a Permit says: `refused` why not, or `wait` so many seconds for somebody to allow it, or neither."""
+
+    refused: str = ""
+    wait: float = 0.0
+
+
+@runtime_checkable
+class Permit(Protocol):
+    """Lets a decided pod go on, holds it up, or stops it. Held pods are in `Handle.waiting`."""
+
+    NAME: str
+
+    def permit(self, info: PodInfo, node: str) -> Permission: ...
+
+
+@runtime_checkable
+class PreBind(Protocol):
+    """Writes what has to be written before the binding."""
+
+    NAME: str
+
+    def pre_bind(self, info: PodInfo, node: str) -> "Steps | None":
+        """The steps; None if there is nothing to do. What a step meets and they do not catch fails the binding."""
+
+
+@runtime_checkable
+class Bind(Protocol):
+    """Binds in the place of DefaultBinder."""
+
+    NAME: str
+
+    def bind(self, info: PodInfo, node: str) -> "Steps | None":
+        """The steps; None leaves the pod to the next Bind plugin."""
+
+
+@runtime_checkable
+class PostBind(Protocol):
+    """Is told."""
+
+    NAME: str
+
+    def post_bind(self, info: PodInfo, node: str) -> None: ...
+
+
+# Steps
+
+
+@dataclass(frozen=True, slots=True)
+class Until:
+    """Wait until `ready()`, asked whenever a watched object changes; answered with whether it was in `timeout` seconds."""
+
+    ready: Callable[[], bool]
+    timeout: float
+    why: str
+
+
+class Refused(Exception):
+    """Raised by steps: the pod must not be bound. What it says is told as "running PreBind plugin …: <it>"."""
+
+
+class Steps(Protocol):
+    """A generator of steps, as a controller's decision is: resumed with each step's answer or what the step met."""
+
+    def send(self, answer: Any, /) -> "Step | Until": ...
+    def throw(self, error: Exception, /) -> "Step | Until": ...
+
+
+# What wakes, and what a plugin is given
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """A change of a `kind` object (None: not there) that may let parked pods of a shape fit: those `helps` says yes to.
+
+    Every node is then asked about such a shape. Pods and nodes need no hints: their rows are asked anyway.
+    """
+
+    kind: Kind[Any]
+    helps: Callable[[Shape, Any, Any], bool]
+
+
+@runtime_checkable
+class Watching(Protocol):
+    """A plugin that reads other objects. Their stores are in `Handle.view`."""
+
+    NAME: str
+    READS: tuple[Kind[Any], ...]
+    HINTS: tuple[Hint, ...]
+
+
+@runtime_checkable
+class Writing(Protocol):
+    """A plugin whose steps write: the rights it needs, which the applier holds it to."""
+
+    NAME: str
+    RIGHTS: tuple[Right, ...]
+
+
+@runtime_checkable
+class Versioned(Protocol):
+    """A filter or score whose answers may change although no pod and no node has."""
+
+    NAME: str
+
+    def version(self, shape: Shape) -> Hashable:
+        """Another one when answers about such pods are out of date. Asked each time, so it must be quick."""
+
+
+class Waiting(Protocol):
+    """The pods a Permit plugin holds up, by uid."""
+
+    def held(self) -> Mapping[str, PodInfo]: ...
+    def allow(self, uid: str, plugin: str) -> None:
+        """That plugin has no objection any more."""
+
+    def reject(self, uid: str, plugin: str, reason: str) -> None:
+        """The pod is not to be bound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handle:
+    """What a plugin is made with, to look at: nodes, the pods on them, and the stores of what it `READS`."""
+
+    columns: Columns
+    cache: Cache
+    view: View = field(default_factory=lambda: View({}))
+    waiting: Waiting | None = None
+
+
+Arguments = Mapping[str, Any]
+Make = Callable[[Arguments, Handle], Named]
+"""Makes a plugin from its arguments. Raises ValueError, saying which of them is wrong."""
 
 
 class Weighted(NamedTuple):
