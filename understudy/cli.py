@@ -320,10 +320,16 @@ def _settings(component: str, given: dict[str, Any]) -> dict[str, str]:
 @click.option(
     "--output", "-o", type=click.Choice(["table", "wide", "json", "names"]), default="table", show_default=True
 )
-def controllers(output: str) -> None:
+@click.option("--coverage", is_flag=True, help="Each of upstream's instead: whether it is done here, or why not.")
+def controllers(output: str, coverage: bool) -> None:
     """The controllers there are: what each decides about, what wakes it, what it may write."""
     from understudy import show
 
+    if coverage:
+        from understudy.coverage import TABLE
+
+        show.coverage(TABLE, output)
+        return
     show.controllers(list(registry().values()), output)
 
 

@@ -184,10 +184,15 @@ def registry() -> Mapping[str, Controller]:
 
 
 def choose(names: Sequence[str]) -> list[Controller]:
-    """Upstream's syntax: "*" is all, "-x" leaves x out, names may leave off "-controller". Raises UnknownController."""
+    """Upstream's syntax: "*" is all that run by default, "-x" leaves x out, names may leave off "-controller".
+
+    Raises UnknownController.
+    """
     every = registry()
     wanted = {_resolve(name.removeprefix("-"), every): not name.startswith("-") for name in names if name != "*"}
-    return [controller for name, controller in every.items() if wanted.get(name, "*" in names)]
+    return [
+        controller for name, controller in every.items() if wanted.get(name, "*" in names and controller.by_default)
+    ]
 
 
 def _resolve(name: str, every: Mapping[str, Controller]) -> str:

@@ -5,6 +5,7 @@
 
 import json
 import urllib.error
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from understudy.coverage import Covered
 from understudy.loop.controller import Controller
 from understudy.obs.ask import page
 
@@ -47,6 +49,28 @@ def controllers(every: Sequence[Controller], output: str) -> None:
         Console().print(_table(every, output == "wide"))
 
 
+def coverage(every: Sequence[Covered], output: str) -> None:
+    """Print upstream's controllers against ours: as a table, as JSON, or the bare names."""
+    if output == "json":
+        click.echo(json.dumps([one.as_json() for one in every], indent=2))
+        return
+    if output == "names":
+        click.echo("\n".join(one.name for one in every))
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for heading, fixed in (("UPSTREAM'S CONTROLLER", True), ("RUNS THERE", False), ("HERE", True), ("NOTE", False)):
+        table.add_column(heading, no_wrap=fixed)
+    for one in every:
+        table.add_row(one.name, one.runs, Text(one.state, style=_COLOURS[one.state]), one.note)
+    console = Console()
+    console.print(table)
+    counts: Counter[str] = Counter(one.state for one in every)
+    console.print(", ".join(f"{counts[state]} {state}" for state in _COLOURS))
+
+
+_COLOURS = {"done": "green", "partly": "yellow", "not planned": "red"}
+
+
 def _table(every: Sequence[Controller], wide: bool) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("CONTROLLER", no_wrap=True)
@@ -78,6 +102,7 @@ def _as_json(controller: Controller) -> dict[str, Any]:
             for right in controller.rights
         ],
         "workers": controller.workers,
+        "byDefault": controller.by_default,
         "upstream": controller.upstream,
         "about": controller.about,
     }

@@ -15,7 +15,7 @@ def chosen(names: str) -> list[str]:
     return [controller.name for controller in choose(names.split(","))]
 
 
-ALL = list(registry())
+ALL = [name for name, controller in registry().items() if controller.by_default]
 
 
 class TestChoosing:
@@ -26,6 +26,11 @@ class TestChoosing:
     def test_a_minus_leaves_out(self) -> None:
         assert chosen("*,-deployment-controller") == [name for name in ALL if name != "deployment-controller"]
         assert chosen("-deployment-controller,*") == [name for name in ALL if name != "deployment-controller"]
+
+    def test_what_is_off_by_default_has_to_be_named(self) -> None:
+        off = [name for name, controller in registry().items() if not controller.by_default]
+        assert not {*off} & {*chosen("*")}
+        assert all(chosen(name) == [name] and name in chosen(f"*,{name}") for name in off)
 
     def test_names_choose_in_the_order_of_the_registry(self) -> None:
         assert chosen("replicaset-controller,deployment-controller") == [

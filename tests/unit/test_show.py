@@ -198,6 +198,7 @@ class TestControllers:
             "reads": [],
             "rights": [{"verbs": ["create"], "group": "example.com", "resource": "parts"}],
             "workers": 5,
+            "byDefault": True,
             "upstream": "",
             "about": "Widgets are whole.",
         }

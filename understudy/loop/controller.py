@@ -69,7 +69,7 @@ class Controller:
     names what is dated when it changes (`View.changed_at`); `discovers` asks for `View.resources`; the objects of
     `seeds` are looked after at the start too, by their own keys: what is left of owners that went while nobody
     watched. With a `tracker` keys and objects are its own and every resource the server can delete is watched,
-    metadata only.
+    metadata only. One that is not `by_default` runs only where it is named.
     """
 
     name: str
@@ -88,6 +88,7 @@ class Controller:
     upstream: str = ""
     about: str = ""
     reads: tuple[Kind[Any], ...] = ()
+    by_default: bool = True
 
     @property
     def kinds(self) -> tuple[Kind[Any], ...]:
