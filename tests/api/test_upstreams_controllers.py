@@ -1,4 +1,4 @@
-"""The table behind `understudy controllers --coverage` against upstream's binary: what that lists, what it leaves off."""
+"""The table behind `understudy controllers --coverage` against what upstream's binary lists, and what it leaves off."""
 
 import re
 
