@@ -301,12 +301,16 @@ class Waiting(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Handle:
-    """What a plugin is made with, to look at: nodes, the pods on them, and the stores of what it `READS`."""
+    """What a plugin is made with, to look at: nodes, the pods on them, and the stores of what it `READS`.
+
+    `shared` holds, by name, what plugins keep together, those of all profiles: a volume is given away once.
+    """
 
     columns: Columns
     cache: Cache
     view: View = field(default_factory=lambda: View({}))
     waiting: Waiting | None = None
+    shared: dict[str, Any] = field(default_factory=dict)
 
 
 Arguments = Mapping[str, Any]
