@@ -10,10 +10,10 @@ from datetime import datetime
 
 from understudy.errors import ApiError
 from understudy.kinds.core import PERSISTENT_VOLUME_CLAIMS, PersistentVolumeClaim
+from understudy.kinds.csi import DRIVERS, plugin_taken_over
 from understudy.kinds.meta import Key
 from understudy.kinds.storage import PERSISTENT_VOLUMES, PersistentVolume
 from understudy.loop.controller import On, controller, may
-from understudy.operators.common.csi import DRIVERS, plugin_taken_over
 from understudy.plan.steps import Decision, Event, Patch
 from understudy.state.view import View
 from understudy.values import quantity

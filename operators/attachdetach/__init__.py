@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from understudy.kinds.core import NODES, PERSISTENT_VOLUME_CLAIMS, PODS, Node, PersistentVolumeClaim, Pod
+from understudy.kinds.csi import source_of
 from understudy.kinds.meta import Key
 from understudy.kinds.storage import (
     CSI_DRIVERS,
@@ -33,7 +34,6 @@ from understudy.operators.attachdetach.world import (
     unique_names,
     volumes_of,
 )
-from understudy.operators.common.csi import source_of
 from understudy.operators.common.pods import BY_NODE as PODS_OF
 from understudy.plan.steps import Decision
 from understudy.state.view import View

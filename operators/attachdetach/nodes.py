@@ -11,11 +11,11 @@ from typing import Any
 
 from understudy.errors import NotFound
 from understudy.kinds.core import NODES, AttachedVolume, Node
+from understudy.kinds.csi import source_of
 from understudy.kinds.storage import PERSISTENT_VOLUMES
 from understudy.operators.attachdetach import telling
 from understudy.operators.attachdetach.letting_go import leave, want
 from understudy.operators.attachdetach.world import BY_NAME, attachment, is_listed, known_on, wanted
-from understudy.operators.common.csi import source_of
 from understudy.plan.steps import Patch, Requeue, Step
 from understudy.state.view import View
 

@@ -12,11 +12,11 @@ from weakref import WeakKeyDictionary
 
 from understudy.errors import AlreadyExists, ApiError, NotFound
 from understudy.kinds.core import NODES, Node, Pod
+from understudy.kinds.csi import UNIQUE, attachment_name, unique_name
 from understudy.kinds.storage import PERSISTENT_VOLUMES, VOLUME_ATTACHMENTS, PersistentVolume, VolumeAttachment
 from understudy.operators.attachdetach import telling
 from understudy.operators.attachdetach.letting_go import forget, leave, want
 from understudy.operators.attachdetach.world import BY_NAME, attachments, is_exclusive, is_listed, wanted
-from understudy.operators.common.csi import UNIQUE, attachment_name, unique_name
 from understudy.plan.steps import Create, Delete, Get, Requeue, Step
 from understudy.state.view import View
 from understudy.values import timestamp

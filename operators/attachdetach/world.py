@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from understudy.kinds.core import NODES, PERSISTENT_VOLUME_CLAIMS, PODS, Node, PersistentVolumeClaim, Pod
+from understudy.kinds.csi import attachment_name, source_of, unique_name
 from understudy.kinds.storage import (
     CSI_DRIVERS,
     PERSISTENT_VOLUMES,
@@ -18,7 +19,6 @@ from understudy.kinds.storage import (
     VolumeAttachment,
 )
 from understudy.operators.common.claims import BY_CLAIM, claim_name, is_made_for
-from understudy.operators.common.csi import attachment_name, source_of, unique_name
 from understudy.operators.common.pods import is_terminal
 from understudy.state.store import Index
 from understudy.state.view import View

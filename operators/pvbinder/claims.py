@@ -8,19 +8,10 @@ from collections.abc import Generator
 from typing import Any, Literal
 
 from understudy.errors import NotFound
+from understudy.kinds.binding import BIND_COMPLETED, BOUND_BY_CONTROLLER, SELECTED_NODE, class_of, is_bound_to
 from understudy.kinds.core import PERSISTENT_VOLUME_CLAIMS, PersistentVolumeClaim
 from understudy.kinds.storage import PERSISTENT_VOLUMES, PersistentVolume
-from understudy.operators.pvbinder.facts import (
-    BIND_COMPLETED,
-    BOUND_BY_CONTROLLER,
-    SELECTED_NODE,
-    class_of,
-    default_class,
-    has_class,
-    is_bound_to,
-    is_delayed,
-    waiting_pods,
-)
+from understudy.operators.pvbinder.facts import default_class, has_class, is_delayed, waiting_pods
 from understudy.operators.pvbinder.matching import best_match, mismatch
 from understudy.operators.pvbinder.provisioning import provision
 from understudy.operators.pvbinder.writing import bind, lose_claim, set_claim_phase

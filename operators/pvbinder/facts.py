@@ -1,8 +1,10 @@
-"""What the annotations and specs of claims and volumes say: classes, who bound what, who provisions.
+"""What the annotations and specs of claims and volumes say to the binder alone: who provisions, who waits.
 
-Called by every file of the folder. Answers to k8s.io/component-helpers storage/volume/{helpers,pv_helpers}.go.
+Called by every file of the folder; what the scheduler reads too is in `kinds.binding`. Answers to
+k8s.io/component-helpers storage/volume/{helpers,pv_helpers}.go.
 """
 
+from understudy.kinds.binding import BETA_CLASS, class_of
 from understudy.kinds.core import PODS, PersistentVolumeClaim
 from understudy.kinds.meta import Key, Obj
 from understudy.kinds.storage import STORAGE_CLASSES, PersistentVolume, StorageClass
@@ -10,32 +12,16 @@ from understudy.operators.common.claims import BY_CLAIM
 from understudy.operators.common.pods import is_terminal
 from understudy.state.view import View
 
-BIND_COMPLETED = "pv.kubernetes.io/bind-completed"
-BOUND_BY_CONTROLLER = "pv.kubernetes.io/bound-by-controller"
 PROVISIONED_BY = "pv.kubernetes.io/provisioned-by"
 MIGRATED_TO = "pv.kubernetes.io/migrated-to"
-SELECTED_NODE = "volume.kubernetes.io/selected-node"
 PROVISIONER = "volume.kubernetes.io/storage-provisioner"
 BETA_PROVISIONER = "volume.beta.kubernetes.io/storage-provisioner"
-BETA_CLASS = "volume.beta.kubernetes.io/storage-class"
 DEFAULT_CLASS = ("storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class")
-FILESYSTEM = "Filesystem"
-STORAGE = "storage"
-
-
-def class_of(claim: PersistentVolumeClaim) -> str:
-    """The StorageClass it asks for; "" for none."""
-    return claim.metadata.annotations.get(BETA_CLASS, claim.spec.storageClassName or "")
 
 
 def has_class(claim: PersistentVolumeClaim) -> bool:
     """Whether its user said anything about a class, be it that it wants none."""
     return BETA_CLASS in claim.metadata.annotations or claim.spec.storageClassName is not None
-
-
-def class_of_volume(volume: PersistentVolume) -> str:
-    """The StorageClass it belongs to; "" for none."""
-    return volume.metadata.annotations.get(BETA_CLASS, volume.spec.storageClassName)
 
 
 def is_delayed(claim: PersistentVolumeClaim, view: View) -> bool:
@@ -54,14 +40,6 @@ def default_class(view: View) -> StorageClass | None:
 def is_default(each: StorageClass) -> bool:
     """Whether claims that say nothing are of this class."""
     return any(each.metadata.annotations.get(name) == "true" for name in DEFAULT_CLASS)
-
-
-def is_bound_to(volume: PersistentVolume, claim: PersistentVolumeClaim) -> bool:
-    """Whether the volume names this claim, by name alone (then it is reserved) or by name and uid."""
-    reference = volume.spec.claimRef
-    if reference is None or (reference.namespace, reference.name) != claim.key:
-        return False
-    return reference.uid in ("", claim.uid)
 
 
 def claimant(volume: PersistentVolume) -> Key | None:

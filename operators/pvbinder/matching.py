@@ -5,12 +5,21 @@ Called by `claims`. Answers to `findBestMatchForClaim` in pkg/controller/volume/
 storage/volume/pv_helpers.go. Where a volume can be reached from is the scheduler's business, here as there.
 """
 
+from understudy.kinds.binding import (
+    capacity,
+    class_of,
+    class_of_volume,
+    is_bound_to,
+    is_enough,
+    modes_do,
+    requested,
+    same_attributes,
+    same_mode,
+)
 from understudy.kinds.core import PersistentVolumeClaim
 from understudy.kinds.storage import PERSISTENT_VOLUMES, PersistentVolume
-from understudy.operators.pvbinder.facts import FILESYSTEM, STORAGE, class_of, class_of_volume, is_bound_to
 from understudy.state.store import Index
 from understudy.state.view import View
-from understudy.values import quantity
 from understudy.values import selector as selectors
 
 MODES = ("ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod")
@@ -53,55 +62,26 @@ def best_match(claim: PersistentVolumeClaim, view: View, *, delayed: bool) -> Pe
 
 def _fits(volume: PersistentVolume, claim: PersistentVolumeClaim) -> bool:
     """What a volume must be to be bound to a claim, whoever asked for it."""
-    return (
-        not volume.deleting
-        and _requested(claim, exact=True) <= _capacity(volume, exact=True)
-        and _modes_do(volume, claim)
-        and same_mode(volume, claim)
-        and _same_attributes(volume, claim)
-    )
+    return is_enough(volume, claim) and modes_do(volume, claim)
 
 
 def mismatch(volume: PersistentVolume, claim: PersistentVolumeClaim) -> str | None:
     """Why the volume the user asked for cannot be the claim's; None if it can. Upstream's words."""
     if volume.deleting:
         return f'the volume is marked for deletion "{volume.name}"'
-    if _capacity(volume) < _requested(claim):
+    if capacity(volume) < requested(claim):
         return "requested PV is too small"
     if class_of_volume(volume) != class_of(claim):
         return "storageClassName does not match"
-    if not _same_attributes(volume, claim):
+    if not same_attributes(volume, claim):
         return "volumeAttributesClassName does not match"
     if not same_mode(volume, claim):
         return "incompatible volumeMode"
-    return None if _modes_do(volume, claim) else "incompatible accessMode"
-
-
-def same_mode(volume: PersistentVolume, claim: PersistentVolumeClaim) -> bool:
-    """Whether both are file systems, or both are raw devices."""
-    return (volume.spec.volumeMode or FILESYSTEM) == (claim.spec.volumeMode or FILESYSTEM)
-
-
-def _same_attributes(volume: PersistentVolume, claim: PersistentVolumeClaim) -> bool:
-    return (volume.spec.volumeAttributesClassName or "") == (claim.spec.volumeAttributesClassName or "")
-
-
-def _modes_do(volume: PersistentVolume, claim: PersistentVolumeClaim) -> bool:
-    return all(mode in volume.spec.accessModes for mode in claim.spec.accessModes)
-
-
-def _requested(claim: PersistentVolumeClaim, *, exact: bool = False) -> int:
-    read = quantity.nanos if exact else quantity.value
-    return read(claim.spec.resources.requests.get(STORAGE, "0"))
-
-
-def _capacity(volume: PersistentVolume, *, exact: bool = False) -> int:
-    read = quantity.nanos if exact else quantity.value
-    return read(volume.spec.capacity.get(STORAGE, "0"))
+    return None if modes_do(volume, claim) else "incompatible accessMode"
 
 
 def _size(volume: PersistentVolume) -> tuple[int, str]:
-    return _capacity(volume, exact=True), volume.name
+    return capacity(volume, exact=True), volume.name
 
 
 def _modes(volume: PersistentVolume) -> tuple[int, tuple[str, ...]]:

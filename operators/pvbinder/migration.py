@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from understudy.kinds.core import PERSISTENT_VOLUME_CLAIMS, PersistentVolumeClaim
+from understudy.kinds.csi import DRIVERS, IN_TREE
 from understudy.kinds.storage import PERSISTENT_VOLUMES, PersistentVolume
-from understudy.operators.common.csi import DRIVERS, IN_TREE
 from understudy.operators.pvbinder.facts import BETA_PROVISIONER, MIGRATED_TO, PROVISIONED_BY, PROVISIONER
 from understudy.operators.pvbinder.writing import Claims, Volumes
 from understudy.plan.steps import Patch

@@ -9,10 +9,11 @@ from collections.abc import Generator
 from typing import Any, Literal
 
 from understudy.errors import ApiError
+from understudy.kinds.binding import class_of
 from understudy.kinds.core import PERSISTENT_VOLUME_CLAIMS, PersistentVolumeClaim
+from understudy.kinds.csi import DRIVERS, IN_TREE
 from understudy.kinds.storage import STORAGE_CLASSES
-from understudy.operators.common.csi import DRIVERS, IN_TREE
-from understudy.operators.pvbinder.facts import BETA_PROVISIONER, PROVISIONER, class_of
+from understudy.operators.pvbinder.facts import BETA_PROVISIONER, PROVISIONER
 from understudy.operators.pvbinder.migration import migrated_to
 from understudy.operators.pvbinder.writing import Claims
 from understudy.plan.steps import Event, Patch, Step

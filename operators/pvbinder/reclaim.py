@@ -9,8 +9,8 @@ import re
 from collections.abc import Generator
 from typing import Any
 
+from understudy.kinds.csi import IN_TREE
 from understudy.kinds.storage import PERSISTENT_VOLUMES, PersistentVolume
-from understudy.operators.common.csi import IN_TREE
 from understudy.operators.pvbinder.facts import MIGRATED_TO, PROVISIONED_BY
 from understudy.operators.pvbinder.migration import IN_TREE_FINALIZER
 from understudy.operators.pvbinder.writing import fail_volume

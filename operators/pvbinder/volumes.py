@@ -8,10 +8,10 @@ from collections.abc import Generator
 from typing import Any
 
 from understudy.errors import NotFound
+from understudy.kinds.binding import same_mode
 from understudy.kinds.core import PERSISTENT_VOLUME_CLAIMS, ObjectReference, PersistentVolumeClaim
 from understudy.kinds.storage import PERSISTENT_VOLUMES, PersistentVolume
 from understudy.operators.pvbinder.facts import PROVISIONED_BY
-from understudy.operators.pvbinder.matching import same_mode
 from understudy.operators.pvbinder.reclaim import reclaim
 from understudy.operators.pvbinder.writing import set_volume_phase, unbind
 from understudy.plan.steps import Event, Get, Step

@@ -8,9 +8,9 @@ in pkg/controller/volume/persistentvolume/pv_controller.go.
 from collections.abc import Generator, Mapping
 from typing import Any
 
+from understudy.kinds.binding import BIND_COMPLETED, BOUND_BY_CONTROLLER, STORAGE, reservation
 from understudy.kinds.core import PERSISTENT_VOLUME_CLAIMS, PersistentVolumeClaim
 from understudy.kinds.storage import PERSISTENT_VOLUMES, PersistentVolume
-from understudy.operators.pvbinder.facts import BIND_COMPLETED, BOUND_BY_CONTROLLER, STORAGE, is_bound_to
 from understudy.plan.steps import Event, Patch, Step
 from understudy.values import quantity
 
@@ -30,28 +30,11 @@ def bind(volume: PersistentVolume, claim: PersistentVolumeClaim) -> Generator[St
 
 
 def _reserve(volume: PersistentVolume, claim: PersistentVolumeClaim) -> Volumes:
-    """The volume names the claim, uid and all. What its user wrote is completed, and stays the user's."""
-    reference = volume.spec.claimRef
-    body: dict[str, Any] = {}
-    if reference is None or not is_bound_to(volume, claim) or reference.uid != claim.uid:
-        body["spec"] = {"claimRef": _reference(claim)}
-    if not is_bound_to(volume, claim) and BOUND_BY_CONTROLLER not in volume.metadata.annotations:
-        body["metadata"] = {"annotations": {BOUND_BY_CONTROLLER: "yes"}}
+    body = reservation(volume, claim)
     if not body:
         return volume
     new: PersistentVolume = yield Patch(PERSISTENT_VOLUMES, volume, body, why=f"the volume of claim {claim.key}")
     return new
-
-
-def _reference(claim: PersistentVolumeClaim) -> dict[str, str]:
-    return {
-        "apiVersion": PERSISTENT_VOLUME_CLAIMS.api,
-        "kind": PERSISTENT_VOLUME_CLAIMS.kind,
-        "namespace": claim.namespace,
-        "name": claim.name,
-        "uid": claim.uid,
-        "resourceVersion": claim.metadata.resourceVersion,
-    }
 
 
 def _complete(claim: PersistentVolumeClaim, volume: PersistentVolume) -> Claims:

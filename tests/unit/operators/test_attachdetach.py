@@ -11,6 +11,7 @@ from tests.unit.operators.decisions import NOW, events, make, of, only, run, wri
 from tests.unit.operators.volumes import claim, volume, world
 from understudy.errors import AlreadyExists, Forbidden
 from understudy.kinds.core import NODES, PERSISTENT_VOLUME_CLAIMS, PODS, Node, PersistentVolumeClaim, Pod
+from understudy.kinds.csi import attachment_name, source_of, unique_name
 from understudy.kinds.meta import Key
 from understudy.kinds.storage import (
     CSI_DRIVERS,
@@ -22,7 +23,6 @@ from understudy.kinds.storage import (
 )
 from understudy.loop.controller import REGISTRY
 from understudy.operators import attachdetach
-from understudy.operators.common.csi import attachment_name, source_of, unique_name
 from understudy.plan.steps import Create, Delete, Get, Patch, Requeue, Step
 from understudy.state.view import View
 

@@ -1,7 +1,7 @@
 """Names around CSI: the drivers of what was built in once, volumes as nodes know them, and attachments.
 
-Every volume loop calls this. It answers to the names in k8s.io/csi-translation-lib/plugins, to pkg/volume/csimigration
-and to `getAttachmentName` and `GetVolumeName` in pkg/volume/csi.
+Every volume loop and the scheduler call this. It answers to the names in k8s.io/csi-translation-lib/plugins, to
+pkg/volume/csimigration and to `getAttachmentName` and `GetVolumeName` in pkg/volume/csi.
 """
 
 from collections.abc import Mapping
