@@ -12,6 +12,7 @@ from pathlib import Path
 from understudy.cluster.errors import ClusterError
 from understudy.cluster.image.build import build
 from understudy.cluster.image.content import CHECKOUT
+from understudy.cluster.kind import kubeadm
 from understudy.cluster.kind.provider import DEFAULT_NAME, KindCluster
 from understudy.takeover.seen import LEASE_OF
 
@@ -59,6 +60,7 @@ def install(cluster: KindCluster, say: Say, *, values: Sequence[str] = ()) -> No
         f"image.repository={repository}",
         f"image.tag={tag}",
         "nodeAgent.enabled=true",
+        *kubeadm.hand_over(cluster, NAMESPACE),
         *values,
     ]
     chart = str(CHECKOUT / "charts" / "understudy")

@@ -38,6 +38,7 @@ topologySpreadConstraints:
     labelSelector:
       matchLabels: {{- include "understudy.selector" $ | nindent 8 }}
   {{- end }}
+{{- include "understudy.pki.pod" . }}
 containers:
   - name: {{ .name }}
     {{- include "understudy.containerCommon" . | nindent 4 }}
@@ -48,6 +49,10 @@ containers:
       {{- end }}
     env: {{- include "understudy.env" . | nindent 6 }}
     {{- include "understudy.ports" . | nindent 4 }}
+    {{- if include "understudy.pki.on" . }}
+    volumeMounts:
+      - {name: pki, mountPath: /pki, readOnly: true}
+    {{- end }}
 {{- end }}
 
 {{/*
