@@ -2,7 +2,8 @@
 
 The pre-delete hook of the chart runs this before `understudy release --all`. Helm deletes custom resources last, when
 the operator is gone and nobody would take its finalizer off; so they go first. An operator that lives releases the
-stage and lets go; after the timeout the finalizers are taken off here, and the release that follows needs no operator.
+stage and lets go; after the timeout the finalizers are taken off here and the add-ons given back, and the release of
+the Leases that follows needs no operator.
 """
 
 import asyncio
@@ -16,6 +17,8 @@ from understudy.api.config import ConfigError, connect, load
 from understudy.api.transport import Lost
 from understudy.errors import ApiError, NotFound
 from understudy.loop.process import reach
+from understudy.operators.custom.addons import ADDONS
+from understudy.operators.custom.addons.keeper import Addons
 
 PATH: Final = "/apis/understudy.dev/v1alpha1/controlplanes"
 PAUSE = 0.5
@@ -24,7 +27,8 @@ PAUSE = 0.5
 def rules() -> list[dict[str, Any]]:
     """The PolicyRules of the chart's hooks: withdraw, release by hand, and the test that reads who leads."""
     verbs = ["delete", "get", "list", "patch"]
-    return [{"apiGroups": ["understudy.dev"], "resources": ["controlplanes"], "verbs": verbs}]
+    planes = {"apiGroups": ["understudy.dev"], "resources": ["controlplanes"], "verbs": verbs}
+    return [planes, *(rule for addon in ADDONS for rule in addon.rights)]
 
 
 async def withdraw(client: Client, timeout: float) -> tuple[list[str], list[str]]:
@@ -67,12 +71,15 @@ async def _run(timeout: float) -> None:
     try:
         await reach(client)
         gone, forced = await withdraw(client, timeout)
+        left = await Addons(client).give_back(timeout)
     finally:
         await client.close()
     for name in gone:
         click.echo(f"ControlPlane {name} is deleted, its operator has released the stage")
     for name in forced:
         click.echo(f"ControlPlane {name} is deleted; its operator did not answer within {timeout:g} s")
+    if left:
+        raise click.ClickException(f"not given back after {timeout:g} s: {'; '.join(left)}")
 
 
 @click.command()

@@ -1,5 +1,7 @@
 """The kopf handlers of ControlPlane: thin, they read, ask `stage.decide` and write through `takeover.leases`.
 
+Add-ons take their steps first (`addons.keeper`), and what they said becomes part of the status.
+
 `operators.custom.operator` runs them. kopf writes its finalizer and its own annotations on ControlPlanes only, under
 understudy.dev. Every handler does the whole round from what the server says now, never from the event: a lost or
 repeated one does no harm.
@@ -18,8 +20,10 @@ from understudy.components import choose
 from understudy.errors import ApiError
 from understudy.loop.call import UNDERSTUDY
 from understudy.operators.custom import stage
+from understudy.operators.custom.addons.addon import SETTLED
+from understudy.operators.custom.addons.keeper import Addons
 from understudy.takeover.leases import Leases
-from understudy.takeover.seen import LEASE_OF, Seen
+from understudy.takeover.seen import LEASE_OF
 from understudy.values import timestamp
 
 log = logging.getLogger(__name__)
@@ -42,28 +46,32 @@ def names(chosen: Sequence[str]) -> list[str]:
 class Director:
     """One round at a time of reading, deciding and writing. `quiet` is how long ago one last succeeded, in seconds."""
 
-    def __init__(self, leases: Leases, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        self._leases, self._clock = leases, clock
+    def __init__(
+        self, leases: Leases, addons: Addons, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._leases, self._addons, self._clock = leases, addons, clock
         self._done = time.monotonic()
 
     @property
     def quiet(self) -> float:
         return time.monotonic() - self._done
 
-    async def direct(self) -> dict[str, Seen]:
-        """Bring annotations and status in line with the ControlPlane; the Leases as they were found."""
+    async def direct(self) -> list[str]:
+        """Bring annotations, add-ons and status in line with the ControlPlane; what of it all ours held before."""
         body = await self._leases.control_plane()
         if body is None:
-            return {}
+            return []
+        addons = await self._addons.direct(stage.wanted(body))
         seen = {component: await self._leases.look(component) for component in LEASE_OF}
-        plan = stage.decide(body, seen, self._clock(), names)
+        plan = stage.decide(body, seen, self._clock(), names, addons)
         for component, annotations in plan.annotations.items():
             log.info("asking lease %s for %s", LEASE_OF[component], annotations)
             await self._leases.annotate(component, annotations)
         if stage.trimmed(plan.status) != body.get("status"):
             await self._leases.report(plan.status)
         self._done = time.monotonic()
-        return seen
+        held = [each.lease for each in seen.values() if each.leader == UNDERSTUDY]
+        return [*held, *(name for name, each in addons.items() if each.moving != SETTLED)]
 
     async def round(self, **_: Any) -> None:
         """`direct` for kopf: what the server refuses is tried again."""
@@ -71,8 +79,7 @@ class Director:
 
     async def leave(self, meta: Mapping[str, Any], **_: Any) -> None:
         """Let the object go when ours have given everything back, or PATIENCE is over."""
-        seen = await self._tried()
-        held = [each.lease for each in seen.values() if each.leader == UNDERSTUDY]
+        held = await self._tried()
         if not held:
             return
         waited = self._clock().timestamp() - timestamp.seconds(meta["deletionTimestamp"])
@@ -80,7 +87,7 @@ class Director:
             raise kopf.TemporaryError(f"waiting for {', '.join(held)} to be given back", delay=RETRY)
         log.warning("%s not given back after %g s: gone without waiting any longer", ", ".join(held), PATIENCE)
 
-    async def _tried(self) -> dict[str, Seen]:
+    async def _tried(self) -> list[str]:
         try:
             return await self.direct()
         except (ApiError, Lost) as error:

@@ -15,6 +15,8 @@ from understudy.api.client import Client
 from understudy.api.config import load
 from understudy.loop.process import Component, Ended, Pages
 from understudy.loop.rights import Rule
+from understudy.operators.custom.addons import ADDONS
+from understudy.operators.custom.addons.keeper import Addons
 from understudy.operators.custom.controlplane import FINALIZER, PREFIX, Director, registered
 from understudy.operators.custom.login import session
 from understudy.takeover.leases import Leases
@@ -45,6 +47,7 @@ def operator_rules() -> list[Rule]:
             "verbs": ["create", "get", "list", "patch", "update"],
         },
         {"apiGroups": ["", "events.k8s.io"], "resources": ["events"], "verbs": ["create", "patch"]},
+        *(rule for addon in ADDONS for rule in addon.rights),
     ]
 
 
@@ -53,7 +56,7 @@ class Operator:
 
     def __init__(self, client: Client, settings: Mapping[str, str]) -> None:
         self._given = settings
-        self._director = Director(Leases(client))
+        self._director = Director(Leases(client), Addons(client))
         self._ready, self._stop = asyncio.Event(), asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 

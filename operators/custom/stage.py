@@ -11,15 +11,17 @@ from typing import Any
 
 from understudy.loop.call import CHOICE, LEADER, UNDERSTUDY, UPSTREAM
 from understudy.operators.custom import upstream
+from understudy.operators.custom.addons.addon import SETTLED, Verdict
 from understudy.takeover.seen import CLUSTER, LEASE_OF, Seen
 from understudy.values import timestamp
 
 Object = dict[str, Any]
+Why = list[tuple[str, str]]
+"""Reasons and messages."""
 Choose = Callable[[Sequence[str]], Sequence[str]]
 """From the entries of `run` to the names of our controllers. Raises ValueError for one we do not have."""
-RESERVED = ("dns", "serviceProxy")
+RESERVED = ("dns",)
 """Parts of the spec for components that do not exist yet."""
-SETTLED = ("", "")
 PATIENCE = 330.0
 """Seconds a deletion waits for upstream's process to be there: more than the kubelet's longest back-off."""
 
@@ -67,8 +69,22 @@ def _wish(part: Mapping[str, Any], component: str, choose: Choose) -> Wish:
     return Wish(take_over, run, "" if chosen else f"{','.join(run)} leaves no controller to run")
 
 
-def decide(body: Mapping[str, Any], seen: Mapping[str, Seen], now: datetime, choose: Choose) -> Plan:
-    """What is to be written for the ControlPlane `body`, given the Leases as they are."""
+def wanted(body: Mapping[str, Any]) -> dict[str, bool]:
+    """Which parts of the ControlPlane `body` ours are to take over; none once it is being deleted."""
+    leaving = "deletionTimestamp" in body["metadata"]
+    spec: Mapping[str, Any] = body.get("spec") or {}
+    return {name: bool((part or {}).get("takeOver")) and not leaving for name, part in spec.items()}
+
+
+def decide(
+    body: Mapping[str, Any],
+    seen: Mapping[str, Seen],
+    now: datetime,
+    choose: Choose,
+    addons: Mapping[str, Verdict] | None = None,
+) -> Plan:
+    """What is to be written for the ControlPlane `body`, given the Leases as they are and what the add-ons said."""
+    addons = addons or {}
     metadata, old = body["metadata"], body.get("status") or {}
     asked = wishes(body.get("spec") or {}, choose, leaving="deletionTimestamp" in metadata)
     patient = _waited(metadata, now) < PATIENCE
@@ -80,8 +96,9 @@ def decide(body: Mapping[str, Any], seen: Mapping[str, Seen], now: datetime, cho
     status = {
         "observedGeneration": metadata.get("generation", 0),
         **parts,
+        **{name: verdict.status for name, verdict in addons.items()},
         "lastHandover": _handover(old, seen, now),
-        "conditions": _conditions(asked, seen, parts, old.get("conditions") or (), now),
+        "conditions": _conditions(_why(asked, seen, addons), parts, old.get("conditions") or (), now),
     }
     return Plan({component: change for component, change in changes.items() if change}, status)
 
@@ -160,15 +177,19 @@ def moving(wish: Wish, seen: Seen) -> tuple[str, str]:
     return SETTLED
 
 
+def _why(asked: Mapping[str, Wish], seen: Mapping[str, Seen], addons: Mapping[str, Verdict]) -> tuple[Why, Why]:
+    """What keeps any part from being as asked for, and what is under way."""
+    stuck = [blocked(wish, seen[component]) for component, wish in asked.items()]
+    under_way = [moving(wish, seen[component]) for component, wish in asked.items()]
+    stuck += [verdict.blocked for verdict in addons.values()]
+    under_way += [verdict.moving for verdict in addons.values()]
+    return [why for why in stuck if why != SETTLED], [why for why in under_way if why != SETTLED]
+
+
 def _conditions(
-    asked: Mapping[str, Wish],
-    seen: Mapping[str, Seen],
-    parts: Mapping[str, Object],
-    old: Iterable[Mapping[str, Any]],
-    now: datetime,
+    why: tuple[Why, Why], parts: Mapping[str, Object], old: Iterable[Mapping[str, Any]], now: datetime
 ) -> list[Object]:
-    stuck = [why for component, wish in asked.items() if (why := blocked(wish, seen[component])) != SETTLED]
-    open_ = [why for component, wish in asked.items() if (why := moving(wish, seen[component])) != SETTLED]
+    stuck, open_ = why
     under_way = [] if stuck else open_
     missing = parts["controllers"]["unattended"]
     found = [

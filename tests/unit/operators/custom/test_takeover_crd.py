@@ -8,6 +8,8 @@ from typing import Any
 import yaml
 
 from understudy.operators.custom import upstream
+from understudy.operators.custom.addons import ADDONS
+from understudy.operators.custom.addons.addon import Verdict
 from understudy.operators.custom.controlplane import KIND, names
 from understudy.operators.custom.stage import RESERVED, decide
 from understudy.takeover.leases import API
@@ -30,16 +32,17 @@ def test_its_rule_knows_exactly_the_controllers_there_are() -> None:
 
 
 def test_its_spec_has_the_components_and_those_reserved() -> None:
-    assert set(SCHEMA["spec"]["properties"]) == {*LEASE_OF, *RESERVED}
+    assert set(SCHEMA["spec"]["properties"]) == {*LEASE_OF, *RESERVED, *(each.name for each in ADDONS)}
 
 
 def test_its_status_has_a_place_for_all_that_is_written() -> None:
     now = datetime(2026, 1, 1, tzinfo=UTC)
     nobody = {component: see(name, None, (), now) for component, name in LEASE_OF.items()}
-    status = decide({"metadata": {}, "spec": {}}, nobody, now, names).status
+    addons = {each.name: Verdict("none") for each in ADDONS}
+    status = decide({"metadata": {}, "spec": {}}, nobody, now, names, addons).status
     places = SCHEMA["status"]["properties"]
     assert set(status) <= set(places)
-    for component in LEASE_OF:
+    for component in (*LEASE_OF, *addons):
         assert set(status[component]) == set(places[component]["properties"])
     for each in status["conditions"]:
         assert set(each) == set(places["conditions"]["items"]["properties"])

@@ -10,6 +10,9 @@ import pytest
 from tests.unit.operators.custom.test_takeover_stage import BOTH, ME, NOW, TAKEN, lease
 from understudy.api.transport import Lost
 from understudy.loop.call import LEADER
+from understudy.operators.custom.addons import ADDONS
+from understudy.operators.custom.addons.addon import Verdict
+from understudy.operators.custom.addons.keeper import Addons
 from understudy.operators.custom.controlplane import FINALIZER, PATIENCE, Director, registered, validate
 from understudy.operators.custom.operator import configured, operator_rules
 from understudy.takeover.leases import Leases
@@ -48,12 +51,24 @@ class Cluster(Leases):
         }
 
 
+class NoAddons(Addons):
+    """Add-ons that are as asked for, or on their way."""
+
+    def __init__(self, *moving: str) -> None:
+        self.moving = moving
+        self.asked: list[Mapping[str, bool]] = []
+
+    async def direct(self, wanted: Mapping[str, bool]) -> dict[str, Verdict]:
+        self.asked.append(wanted)
+        return {name: Verdict("understudy", moving=("Releasing", "it takes its time")) for name in self.moving}
+
+
 def plane(**metadata: Any) -> dict[str, Any]:
     return {"metadata": {"name": "cluster", "generation": 1, **metadata}, "spec": BOTH}
 
 
-def director(cluster: Cluster, now: datetime = NOW) -> Director:
-    return Director(cluster, lambda: now)
+def director(cluster: Cluster, now: datetime = NOW, addons: Addons | None = None) -> Director:
+    return Director(cluster, addons or NoAddons(), lambda: now)
 
 
 async def test_a_round_writes_what_is_asked_for_and_then_nothing() -> None:
@@ -89,6 +104,27 @@ async def test_a_deletion_waits_until_ours_have_given_back() -> None:
     await director(cluster).leave(body["metadata"])
 
 
+async def test_add_ons_are_told_what_is_wanted_and_told_of_in_the_status() -> None:
+    body = plane()
+    body["spec"] = {**BOTH, "serviceProxy": {"takeOver": True}, "dns": {}}
+    cluster, addons = Cluster(body, holder=ME), NoAddons("serviceProxy")
+    await director(cluster, addons=addons).round()
+    assert addons.asked == [{"controllers": True, "scheduler": True, "serviceProxy": True, "dns": False}]
+    assert body["status"]["serviceProxy"] == {"leader": "understudy", "ready": 0, "desired": 0}
+    ready = next(each for each in body["status"]["conditions"] if each["type"] == "Progressing")
+    assert "it takes its time" in ready["message"]
+
+
+async def test_a_deletion_waits_for_add_ons_too() -> None:
+    body = plane(deletionTimestamp="2026-01-02T03:04:05Z")
+    body["spec"] = {"serviceProxy": {"takeOver": True}}
+    addons = NoAddons("serviceProxy")
+    with pytest.raises(kopf.TemporaryError, match="waiting for serviceProxy"):
+        await director(Cluster(body), addons=addons).leave(body["metadata"])
+    assert addons.asked == [{"serviceProxy": False}]
+    await director(Cluster(body)).leave(body["metadata"])
+
+
 async def test_a_deletion_does_not_wait_for_ever() -> None:
     body = plane(deletionTimestamp="2026-01-02T03:04:05Z")
     cluster = Cluster(body, holder=ME)
@@ -117,6 +153,7 @@ def test_kopf_marks_objects_under_our_own_name_only() -> None:
 
 
 def test_the_operator_may_not_touch_anything_else() -> None:
-    resources = {each for rule in operator_rules() for each in rule["resources"]}
-    assert resources == {"controlplanes", "controlplanes/status", "customresourcedefinitions", "leases", "events"}
+    own = {"controlplanes", "controlplanes/status", "customresourcedefinitions", "leases", "events"}
+    addons = {each for addon in ADDONS for rule in addon.rights for each in rule["resources"]}
+    assert {each for rule in operator_rules() for each in rule["resources"]} == own | addons
     assert not any("*" in rule["verbs"] + rule["resources"] + rule["apiGroups"] for rule in operator_rules())

@@ -212,7 +212,7 @@ class TestStatus:
         ("cluster", {}, ""),
         ("other", {}, "a cluster has one control plane: name it 'cluster', not 'other'"),
         ("cluster", {"dns": {"takeOver": True}}, "spec.dns: cannot be taken over yet"),
-        ("cluster", {"serviceProxy": {"takeOver": True}}, "spec.serviceProxy: cannot be taken over yet"),
+        ("cluster", {"serviceProxy": {"takeOver": True}}, ""),
         ("cluster", {"dns": {"takeOver": False}}, ""),
         ("cluster", {"controllers": {"run": ["x"]}}, "spec.controllers.run: there is no controller 'x'; "),
         (
