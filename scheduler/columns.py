@@ -6,7 +6,7 @@ a decision costs what has changed and not what there is. Answers to upstream's c
 
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,8 @@ from understudy.scheduler.resources import CPU, EPHEMERAL, MEMORY, PODS, allocat
 from understudy.scheduler.shape import HostPort, Usage
 from understudy.scheduler.terms import Badge
 from understudy.scheduler.topology import Domains, Topology
+from understudy.scheduler.volumes.mounted import NOTHING, Mounted
+from understudy.scheduler.volumes.sources import Mount
 
 Mask = NDArray[np.bool_]
 Numbers = NDArray[np.int64]
@@ -57,7 +59,7 @@ class Changes:
 class NodeView:
     """One node in plain Python: what the plain forms of the plugins read. `requested` counts pods as "pods".
 
-    `images` are those of all nodes, of which there are `count`.
+    `images` are those of all nodes, of which there are `count`; `mounts` says how many of its pods mount what.
     """
 
     node: Node
@@ -67,6 +69,7 @@ class NodeView:
     ports: Collection[HostPort]
     images: Mapping[str, Image]
     count: int
+    mounts: Mapping[Mount, int] = field(default_factory=lambda: NOTHING)
 
 
 class Columns:
@@ -85,6 +88,7 @@ class Columns:
         self.usage_changes = Changes()
         self.crowd = Crowd(capacity)
         self.images = Images()
+        self.mounted = Mounted()
         self._topology = Topology(capacity)
         self._answers: OrderedDict[Hashable, tuple[int, Mask]] = OrderedDict()
         self.taint_sets: list[tuple[Taint, ...]] = [()]
@@ -135,6 +139,11 @@ class Columns:
         """The domain of each row in use, by a topology key."""
         return self._topology.of(key, self.nodes)[: self.size]
 
+    def domain_numbers(self, key: str) -> Mapping[str, int]:
+        """The numbers of the domains, by the label's value; some may be of no row any more."""
+        self._topology.of(key, self.nodes)
+        return self._topology.numbers(key)
+
     def judged(self, question: Hashable, judge: Callable[[Node], bool]) -> Mask:
         """What `judge` says of the node of each row in use; asked again only about nodes that have changed."""
         seen, answers = self._answers.pop(question, (-1, np.zeros(0, np.bool_)))
@@ -158,7 +167,8 @@ class Columns:
         offered = dict(zip(self._columns, self.allocatable[:, row].tolist(), strict=False))
         cpu, memory = self.scored[:, row].tolist()
         ports = [port for taken in self._ports.values() for port in taken.get(row, ())] if self._ports else []
-        return NodeView(node, offered, used, (cpu, memory), ports, self.images.known, self.count)
+        mounts = self.mounted.on(row)
+        return NodeView(node, offered, used, (cpu, memory), ports, self.images.known, self.count, mounts)
 
     # Nodes
 
@@ -236,6 +246,8 @@ class Columns:
         self.requested[PODS_COLUMN, row] += sign
         self.scored[0, row] += sign * usage.scored[0]
         self.scored[1, row] += sign * usage.scored[1]
+        if usage.mounts:
+            self.mounted.count(usage.mounts, row, sign)
         self.usage_changes.mark(row)
 
     def _free_port(self, port: HostPort, row: int) -> None:

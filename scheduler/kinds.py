@@ -8,6 +8,7 @@ from msgspec import Struct, field
 
 from understudy.kinds.kind import Kind
 from understudy.kinds.meta import Condition, Obj
+from understudy.scheduler.volumes.sources import Volume
 
 Quantities = dict[str, str]
 
@@ -112,6 +113,7 @@ class PodSpec(Struct, gc=False):
     schedulerName: str = ""
     containers: tuple[Container, ...] = ()
     initContainers: tuple[Container, ...] = ()
+    volumes: tuple[Volume, ...] = ()
     resources: Resources | None = None
     overhead: Quantities = {}
     nodeSelector: dict[str, str] = {}

@@ -17,6 +17,7 @@ from understudy.scheduler.kinds import Node, NodeAffinity, NodeTerms, Pod, PodSp
 from understudy.scheduler.resources import RESIZE, pod_requests, scored_requests
 from understudy.scheduler.surroundings import Surroundings
 from understudy.scheduler.terms import ALONE, Badge, Social, badge_of
+from understudy.scheduler.volumes.sources import Mount, mounts
 from understudy.values import conditions, node_selector
 from understudy.values.node_selector import NodeSelector, Term
 
@@ -38,11 +39,12 @@ class HostPort(NamedTuple):
 
 
 class Usage(NamedTuple):
-    """What a pod takes from its node: resources by name, the cpu and memory it counts for in scores, ports."""
+    """What a pod takes from its node: resources by name, the cpu and memory it counts for in scores, ports, volumes."""
 
     requests: tuple[tuple[str, int], ...]
     scored: tuple[int, int]
     ports: tuple[HostPort, ...]
+    mounts: tuple[Mount, ...] = ()
 
 
 class _Wish(NamedTuple):
@@ -168,7 +170,9 @@ def usage_of(pod: Pod) -> Usage:
     """What the pod takes from whatever node it is on."""
     requests = pod_requests(pod)
     asked = sorted((name, amount) for name, amount in requests.items() if amount)
-    return Usage(tuple(asked), scored_requests(pod, requests), host_ports(pod))
+    volumes = pod.spec.volumes
+    mounted = mounts(pod.namespace, pod.name, pod.uid, volumes) if volumes else ()
+    return Usage(tuple(asked), scored_requests(pod, requests), host_ports(pod), mounted)
 
 
 def same_usage(old: Pod, new: Pod) -> bool:

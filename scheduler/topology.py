@@ -4,7 +4,7 @@ Kept row by row as nodes change. `columns` owns one; the plugins topology_spread
 domain. Answers to the maps from topology pairs to counts in plugins/podtopologyspread and plugins/interpodaffinity.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +47,10 @@ class Topology:
             for row, node in enumerate(nodes):
                 axis.set(row, node)
         return axis.domain
+
+    def numbers(self, key: str) -> Mapping[str, int]:
+        """The number of each value of a key that was asked for before."""
+        return self._axes[key].ids
 
     def set(self, row: int, node: Node | None) -> None:
         """The node of that row is new, has changed, or is gone (None)."""

@@ -5,7 +5,9 @@ For pods that want something of others the counts of all nodes matter, so the co
 back. Answers to the AddPod and RemovePod extensions of upstream's filters.
 """
 
+from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -49,9 +51,8 @@ class _Alone:
         self._filters = [each for each in FILTERS if not each.OF_NODE and each.applies(shape)]
         self._used = dict(view.requested)
         self._ports = list(view.ports)
-        self._view = NodeView(
-            view.node, view.allocatable, self._used, view.scored, self._ports, view.images, view.count
-        )
+        self._mounts = Counter(view.mounts)
+        self._view = replace(view, requested=self._used, ports=self._ports, mounts=self._mounts)
         for each in rivals:
             self._count(each.info.shape.usage, 1)
 
@@ -75,6 +76,8 @@ class _Alone:
                 self._ports.append(port)
             else:
                 self._ports.remove(port)
+        for mount in usage.mounts:
+            self._mounts[mount] += sign
 
 
 class _Among:

@@ -1,0 +1,52 @@
+"""Which volumes are mounted where, by the pods on nodes: kept in step pod by pod, as ports and resources are.
+
+`columns` owns one. A pod that mounts nothing that matters never gets here. Answers to `PVCRefCounts` of upstream's
+NodeInfo and to `StorageInfos().IsPVCUsedByPods`.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Hashable, Iterable, Mapping
+from typing import TypeVar
+
+from understudy.scheduler.volumes.sources import Mount
+
+Outer = TypeVar("Outer", bound=Hashable)
+Inner = TypeVar("Inner", bound=Hashable)
+
+NOTHING: Mapping[Mount, int] = {}
+
+
+class Mounted:
+    """How many pods of each row mount something."""
+
+    def __init__(self) -> None:
+        self._on: dict[int, Counter[Mount]] = {}
+        self._rows: dict[Mount, Counter[int]] = {}
+
+    def on(self, row: int) -> Mapping[Mount, int]:
+        """What the pods of that row mount, and how many of them; not to be written to."""
+        return self._on.get(row, NOTHING)
+
+    def rows(self, mount: Mount) -> Collection[int]:
+        """The rows with pods that mount it."""
+        return self._rows.get(mount, Counter[int]()).keys()
+
+    def users(self, mount: Mount) -> int:
+        """How many pods on nodes mount it."""
+        there = self._rows.get(mount)
+        return there.total() if there is not None else 0
+
+    def count(self, mounts: Iterable[Mount], row: int, sign: int) -> None:
+        """A pod that mounts these is on that row (1), or is not any more (-1)."""
+        for each in mounts:
+            _count(self._on, row, each, sign)
+            _count(self._rows, each, row, sign)
+
+
+def _count(table: dict[Outer, Counter[Inner]], outer: Outer, inner: Inner, sign: int) -> None:
+    counts = table.setdefault(outer, Counter())
+    counts[inner] += sign
+    if not counts[inner]:
+        del counts[inner]
+    if not counts:
+        del table[outer]
