@@ -122,12 +122,19 @@ SETTINGS = (
     Setting("dns-address", "0.0.0.0:5353", "Where questions are answered, over UDP and TCP.", ("dns",)),
     Setting("cluster-domain", "cluster.local", "The zone of the cluster's names.", ("dns",)),
     Setting("dns-forward", "/etc/resolv.conf", 'Who is asked for all else: a file, addresses, or "none".', ("dns",)),
+    Setting("dns-config", "", "A file: zones, hosts, rewriting, logging (docs/controllers/dns.md).", ("dns",)),
     Setting("dns-processes", "1", "How many processes answer.", ("dns",)),
     Setting("dns-pods", "insecure", "Names of Pods by their addresses: insecure or disabled.", ("dns",)),
     Setting("dns-metrics", "understudy", "Whose names metrics have: understudy or coredns.", ("dns",)),
     Setting("dns-lame-duck", "5", "Seconds it goes on answering when it is stopped.", ("dns",)),
     Setting("node", "", "The name of the Node it runs on.", ("node-agent", "service-proxy")),
     Setting("healthz-bind-address", ":10256", "Where load balancers ask for the node's health.", ("service-proxy",)),
+    Setting(
+        "at-end",
+        "stay",
+        "What becomes of the rules: stay, or give-back (they go if kube-proxy is back).",
+        ("service-proxy",),
+    ),
     Setting("cni-dir", "/etc/cni/net.d", "Where the container runtime looks for its network.", ("node-agent",)),
 )
 """What a component reads from `view.settings` or is made with; the names are upstream's flags where it has them."""

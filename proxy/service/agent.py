@@ -1,8 +1,8 @@
 """The service proxy as a component of a process: one on every node, no leader among them.
 
 `understudy run service-proxy` makes one through `make_service_proxy`. Settings: `node`, the name of the Node it runs
-on; `cluster-cidr`, the ranges of all pods, if known; `healthz-bind-address`, where probes ask, empty for nowhere. Its
-rights are in `rights`. Answers to cmd/kube-proxy.
+on; `cluster-cidr`, the ranges of all pods, if known; `healthz-bind-address`, where probes ask, empty for nowhere;
+`at-end`, what becomes of the rules. Its rights are in `rights`. Answers to cmd/kube-proxy.
 """
 
 import asyncio
@@ -26,7 +26,9 @@ from understudy.proxy.service.health import PORT, ProxyHealth, ServiceHealth
 from understudy.proxy.service.keeper import Keeper
 from understudy.proxy.service.kernel import Generations, KernelRules
 from understudy.proxy.service.kinds import PROXY_SERVICES, PROXY_SLICES, ProxyService, ProxySlice
+from understudy.proxy.service.leftovers import KubeProxyRules
 from understudy.proxy.service.statements import Family
+from understudy.proxy.service.succession import Succession
 from understudy.proxy.service.sync import FamilySync
 from understudy.state.store import Store
 
@@ -34,6 +36,9 @@ log = logging.getLogger(__name__)
 
 Bind = tuple[str, int]
 ANYWHERE = f":{PORT}"
+STAY, GIVE_BACK = AT_END = ("stay", "give-back")
+RETRY = 1.0
+"""Seconds between tries to listen where kube-proxy still does (it takes 5)."""
 
 
 def make_service_proxy(client: Client, settings: Mapping[str, str], _: Callable[[], None]) -> Component:
@@ -43,12 +48,16 @@ def make_service_proxy(client: Client, settings: Mapping[str, str], _: Callable[
         raise ConfigError("the service proxy must know its node: --node NAME, in a pod from spec.nodeName")
     cluster = [cidr.strip() for cidr in settings.get("cluster-cidr", "").split(",") if cidr.strip()]
     bind = bind_of(settings.get("healthz-bind-address", ANYWHERE))
+    at_end = settings.get("at-end", STAY)
+    if at_end not in AT_END:
+        raise ConfigError(f"--at-end {at_end}: give {' or '.join(AT_END)}")
     generations = Generations()
     try:
         syncs = [FamilySync(family, KernelRules(family, generations), KernelFlows(family)) for family in Family]
+        succession = Succession(client, [KubeProxyRules(family) for family in Family]) if at_end == GIVE_BACK else None
     except HostError as error:
         raise ConfigError(str(error)) from error
-    return ServiceProxy(client, syncs, name, cluster, bind)
+    return ServiceProxy(client, syncs, name, cluster, bind, succession)
 
 
 def bind_of(text: str) -> Bind | None:
@@ -67,7 +76,10 @@ def bind_of(text: str) -> Bind | None:
 
 
 class ServiceProxy:
-    """`start()` watches, `lead()` begins to keep the rules, `stop()` ends both and leaves the rules in place."""
+    """`start()` watches, `lead()` begins to keep the rules, `stop()` ends both and leaves the rules in place.
+
+    With `succession` it comes after kube-proxy, and takes the rules away at the end if that is back in its place.
+    """
 
     def __init__(
         self,
@@ -76,6 +88,7 @@ class ServiceProxy:
         name: str,
         cluster_cidrs: Sequence[str] = (),
         bind: Bind | None = None,
+        succession: Succession | None = None,
         *,
         rng: random.Random | None = None,
     ) -> None:
@@ -84,7 +97,7 @@ class ServiceProxy:
         self.services: Store[ProxyService] = Store(PROXY_SERVICES)
         self.slices: Store[ProxySlice] = Store(PROXY_SLICES)
         self.keeper = Keeper(syncs, self.services, self.slices, name, self._about, cluster_cidrs)
-        self._name, self._syncs, self._bind = name, syncs, bind
+        self._name, self._syncs, self._bind, self._succession = name, syncs, bind, succession
         stores: tuple[Store[Any], ...] = (self.nodes, self.ranges, self.services, self.slices)
         self._watches = [Watch(client, store, rng=rng) for store in stores]
         self._tasks: list[asyncio.Task[None]] = []
@@ -103,9 +116,9 @@ class ServiceProxy:
         return [name for name, done in waits.items() if not done.is_set()]
 
     async def start(self) -> None:
-        """Begin to watch; returns when everything is known. Raises OSError if the health port is taken."""
+        """Begin to watch; returns when everything is known."""
         if self._bind is not None:
-            await self._proxy_health.start(*self._bind)
+            self._spawn("listen", self._listen(*self._bind))
         for watch in self._watches:
             STORE_OBJECTS.labels(watch.kind.id).set_function(watch.store.__len__)
             WATCH_AGE.labels(watch.kind.id).set_function(watch.silence)
@@ -119,17 +132,24 @@ class ServiceProxy:
                 watch.restart("new_leader")
             await self._synced()
         self._spawn("rules", self._keep())
+        if self._succession is not None:
+            self._spawn("succession", self._succession.run())
 
     async def stop(self) -> None:
-        """End every task; rules and connections stay."""
+        """End every task; connections stay, and so do the rules, unless kube-proxy is back in our place."""
+        withdrawn = self._succession is not None and await self._succession.withdrawn()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._service_health.stop()
         if self._bind is not None:
             await self._proxy_health.stop()
+        if withdrawn:
+            await self._remove()
         for sync in self._syncs:
             sync.close()
+        if self._succession is not None:
+            self._succession.close()
 
     def pages(self) -> Pages:
         """The debug pages `services`, `service`, `packet` and `state`."""
@@ -158,6 +178,28 @@ class ServiceProxy:
 
     async def _synced(self) -> None:
         await asyncio.gather(*(watch.synced.wait() for watch in self._watches))
+
+    async def _remove(self) -> None:
+        for sync in self._syncs:
+            try:
+                await sync.remove()
+            except HostError as error:
+                log.error("our rules could not be taken away: %s", error)
+        log.info("the service proxy is withdrawn from this node: nothing of it is left")
+
+    async def _listen(self, host: str, port: int) -> None:
+        """Until it succeeds: kube-proxy may be there a while longer, and listen at the same port."""
+        told = False
+        while True:
+            try:
+                await self._proxy_health.start(host, port)
+            except OSError as error:
+                if not told:
+                    log.warning("healthz cannot listen on port %d: %s; trying again", port, error.strerror)
+                told = True
+                await asyncio.sleep(RETRY)
+            else:
+                return
 
     async def _keep(self) -> None:
         while True:

@@ -4,6 +4,8 @@ Wired into the command line by `understudy/cli.py`. The proxy itself removes not
 the rules.
 """
 
+from contextlib import closing
+
 import click
 
 
@@ -13,19 +15,18 @@ def service_proxy() -> None:
 
 
 @service_proxy.command()
-def clean() -> None:
+@click.option("--kube-proxy", is_flag=True, help="kube-proxy's rules instead, as `kube-proxy --cleanup` does.")
+def clean(kube_proxy: bool) -> None:
     """Remove our nftables tables from this node. Services cannot be reached from it any more."""
     from understudy.proxy.network.host import HostError
     from understudy.proxy.service.kernel import KernelRules
+    from understudy.proxy.service.leftovers import KubeProxyRules
     from understudy.proxy.service.statements import Family
 
     for family in Family:
         try:
-            rules = KernelRules(family)
-            try:
+            with closing(KubeProxyRules(family) if kube_proxy else KernelRules(family)) as rules:
                 rules.remove()
-            finally:
-                rules.close()
         except HostError as error:
             raise click.ClickException(str(error)) from None
-    click.echo("nothing of the service proxy is left on this node")
+    click.echo(f"nothing of {'kube-proxy' if kube_proxy else 'the service proxy'} is left on this node")

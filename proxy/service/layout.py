@@ -39,6 +39,8 @@ LOCAL_SLOTS = 1 << 20
 """Slots from here on are endpoints on this node."""
 CLIENTS = 262_144
 """So many clients' choices are remembered; the next are answered, but not remembered."""
+FIRST = -101
+"""Priority of the translation: just before kube-proxy's, which finds nothing left to do where both are on a node."""
 TCP = 6
 SLOT_KEY: Key = (*TARGET, Field.SLOT)
 
@@ -94,8 +96,8 @@ FIXED = (
     ),
     _base("firewall-prerouting", "filter", "prerouting", -110, (New(), jump("firewall-check"))),
     _base("firewall-output", "filter", "output", -110, (New(), jump("firewall-check"))),
-    _base("nat-prerouting", "nat", "prerouting", -100, (jump("services"),)),
-    _base("nat-output", "nat", "output", -100, (jump("services"),)),
+    _base("nat-prerouting", "nat", "prerouting", FIRST, (jump("services"),)),
+    _base("nat-output", "nat", "output", FIRST, (jump("services"),)),
     _base("filter-input", "filter", "input", 0, _UNANSWERED),
     _base("filter-forward", "filter", "forward", 0, _UNANSWERED, _UNKNOWN),
     _base("filter-output", "filter", "output", 0, _UNANSWERED, _UNKNOWN),

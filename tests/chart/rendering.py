@@ -12,7 +12,13 @@ import yaml
 from understudy.cluster.toolchain import ensure
 
 CHART = Path(__file__).resolve().parents[2] / "charts" / "understudy"
-ALL_ON = {"nodeAgent": {"enabled": True}, "metrics": {"serviceMonitor": {"enabled": True}}, "apiServer": {"host": "cp"}}
+ALL_ON = {
+    "nodeAgent": {"enabled": True},
+    "serviceProxy": {"enabled": True},
+    "metrics": {"serviceMonitor": {"enabled": True}},
+    "apiServer": {"host": "cp"},
+}
+ON_NODES = ("understudy-node-agent", "understudy-service-proxy")
 
 Manifest = dict[str, Any]
 

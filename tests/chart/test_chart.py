@@ -8,9 +8,10 @@ import click
 import pytest
 import yaml
 
-from tests.chart.rendering import ALL_ON, CHART, containers, find, helm, pods, refusal, render
+from tests.chart.rendering import ALL_ON, CHART, ON_NODES, containers, find, helm, pods, refusal, render
 from understudy import __version__, cli, onstage, withdraw
 from understudy.components import COMPONENTS
+from understudy.proxy.service import succession
 
 LOOPS = ("controllers", "scheduler")
 ROOT = CHART.parents[1]
@@ -64,7 +65,7 @@ class TestSchema:
     def test_nonsense_is_refused_by_its_place(self, values: dict[str, object], said: str) -> None:
         assert said in refusal(values)
 
-    @pytest.mark.parametrize("part", ["dns", "serviceProxy", "ingress", "resourceMetrics", "dashboard"])
+    @pytest.mark.parametrize("part", ["dns", "ingress", "resourceMetrics", "dashboard"])
     def test_what_is_not_there_yet_cannot_be_switched_on(self, part: str) -> None:
         assert f"at '/{part}/enabled': value must be false" in refusal({part: {"enabled": True}})
 
@@ -95,10 +96,10 @@ class TestPrivileges:
                 assert own["readOnlyRootFilesystem"] is True
                 assert own["capabilities"]["drop"] == ["ALL"]
                 assert container["resources"]["requests"].keys() == {"cpu", "memory"}
-                if name != "understudy-node-agent":
+                if name not in ON_NODES:
                     assert own["capabilities"].keys() == {"drop"}
                     assert "runAsUser" not in own
-        assert seen == (8 if values else 7)
+        assert seen == (9 if values else 7)
 
     def test_the_node_agent_may_set_up_networks_and_write_one_folder(self) -> None:
         (agent,) = (pod for name, pod in pods(render(ALL_ON)) if name == "understudy-node-agent")
@@ -106,6 +107,14 @@ class TestPrivileges:
         assert container["securityContext"]["capabilities"] == {"drop": ["ALL"], "add": ["NET_ADMIN"]}
         assert [volume["hostPath"]["path"] for volume in agent["volumes"]] == ["/etc/cni/net.d"]
         assert "hostPID" not in agent
+
+    def test_the_service_proxy_may_set_up_networks_and_touch_no_file(self) -> None:
+        (proxy,) = (pod for name, pod in pods(render(ALL_ON)) if name == "understudy-service-proxy")
+        (container,) = proxy["containers"]
+        assert container["securityContext"]["capabilities"] == {"drop": ["ALL"], "add": ["NET_ADMIN"]}
+        assert "volumes" not in proxy
+        assert "volumeMounts" not in container
+        assert proxy["hostNetwork"] is True
 
     def test_the_pod_network_is_left_alone_unless_asked_for(self) -> None:
         assert not [each for each in render() if each["kind"] == "DaemonSet"]
@@ -151,7 +160,17 @@ class TestAvailability:
     def test_critical_pods_are_told_so(self) -> None:
         classes = {name: pod.get("priorityClassName") for name, pod in pods(render(ALL_ON))}
         assert classes["understudy-controllers"] == classes["understudy-scheduler"] == "system-cluster-critical"
-        assert classes["understudy-node-agent"] == "system-node-critical"
+        assert {classes[name] for name in ON_NODES} == {"system-node-critical"}
+
+    def test_what_works_on_nodes_is_on_all_of_them(self) -> None:
+        for name, pod in pods(render(ALL_ON)):
+            if name in ON_NODES:
+                assert pod["tolerations"] == [{"operator": "Exists"}]
+                assert pod["nodeSelector"] == {"kubernetes.io/os": "linux"}
+
+    def test_the_service_proxy_has_time_to_wait_for_its_successor(self) -> None:
+        (proxy,) = (pod for name, pod in pods(render(ALL_ON)) if name == "understudy-service-proxy")
+        assert proxy["terminationGracePeriodSeconds"] > succession.PATIENCE + 5
 
     def test_on_the_nodes_network_no_two_components_want_one_port(self) -> None:
         ports = [
@@ -160,7 +179,7 @@ class TestAvailability:
             for container in pod["containers"]
             for port in container.get("ports", [])
         ]
-        assert len(ports) == len(set(ports)) == 4
+        assert len(ports) == len(set(ports)) == 5
 
 
 class TestHealth:
@@ -201,7 +220,10 @@ class TestApiServer:
 
         there = {"KUBERNETES_SERVICE_HOST": "cp", "KUBERNETES_SERVICE_PORT": "6443"}
         assert named({}) == [{}] * 7
-        assert named(ALL_ON) == [there] * 8
+        assert named(ALL_ON) == [there] * 9
+
+    def test_a_service_proxy_cannot_find_it_by_the_service(self) -> None:
+        assert "serviceProxy.enabled needs apiServer.host" in refusal({"serviceProxy": {"enabled": True}})
 
 
 RANGES = {
@@ -215,14 +237,14 @@ class TestCommands:
         ranges = "--cluster-cidr=10.2.0.0/16,fd02::/48"
         assert {name for name, arguments in said.items() if ranges in arguments} == {
             "understudy-controllers",
-            "understudy-node-agent",
+            *ON_NODES,
         }
         controllers = said["understudy-controllers"]
         assert {"--service-cluster-ip-range=10.3.0.0/16", "--node-cidr-mask-size=25"} <= set(controllers)
         assert _parse(controllers).info_name == "run"
         assert not [one for _, pod in pods(render()) for one in pod["containers"][0].get("args", []) if "cidr" in one]
 
-    @pytest.mark.parametrize("component", ["controllers", "scheduler", "operator", "node-agent"])
+    @pytest.mark.parametrize("component", ["controllers", "scheduler", "operator", "node-agent", "service-proxy"])
     def test_run_understands_its_arguments(self, component: str) -> None:
         assert component in COMPONENTS
         pod = next(pod for name, pod in pods(render(ALL_ON)) if name == f"understudy-{component}")
@@ -270,9 +292,9 @@ class TestUninstall:
         assert hook["spec"]["initContainers"][0]["command"][:3] == ["python3", "-m", "understudy.withdraw"]
         assert hook["spec"]["restartPolicy"] == "OnFailure"
 
-    def test_its_deadline_leaves_time_for_both_steps(self) -> None:
+    def test_its_deadline_leaves_time_for_all_steps(self) -> None:
         hook = find(render({"release": {"timeout": 100}}), "Pod", "understudy-release")["spec"]
-        assert hook["activeDeadlineSeconds"] == 230
+        assert hook["activeDeadlineSeconds"] == 330
 
     def test_what_is_left_on_leases_goes_after_everything_else(self) -> None:
         tidy = [each for each in render() if each["metadata"]["name"] == "understudy-tidy"]
@@ -285,5 +307,7 @@ class TestUninstall:
     def test_the_control_plane_goes_with_the_release(self) -> None:
         plane = find(render(), "ControlPlane", "cluster")
         assert "helm.sh/hook" not in plane["metadata"].get("annotations", {})
-        assert plane["spec"] == {"controllers": {"takeOver": True, "run": ["*"]}, "scheduler": {"takeOver": True}}
+        loops = {"controllers": {"takeOver": True, "run": ["*"]}, "scheduler": {"takeOver": True}}
+        assert plane["spec"] == {**loops, "serviceProxy": {"takeOver": False}}
+        assert find(render(ALL_ON), "ControlPlane", "cluster")["spec"]["serviceProxy"] == {"takeOver": True}
         assert not [each for each in render({"controlPlane": {"create": False}}) if each["kind"] == "ControlPlane"]

@@ -1,13 +1,13 @@
 """A DaemonSet that can be asked to stand aside: its pods leave every node, and come back when it may return. Pure.
 
 It stands aside by a node selector that no node fulfils, added to its own: taking that away restores it exactly,
-whoever had it before. Used by the add-ons that live on every node. Answers to the status of apps/v1 DaemonSet.
+whoever had it before. Used by the add-ons that live on every node (`operators.custom.addons`) and by the processes on
+the nodes themselves. Answers to the status of apps/v1 DaemonSet.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
-
-from understudy.operators.custom.addons.addon import Object, Write
 
 ASIDE = "understudy.dev/stands-aside"
 """The key in the node selector."""
@@ -25,7 +25,7 @@ class Crew:
     current: bool
 
     @classmethod
-    def of(cls, found: Object | None) -> Self | None:
+    def of(cls, found: Mapping[str, Any] | None) -> Self | None:
         """None if there is no such DaemonSet."""
         if found is None:
             return None
@@ -51,14 +51,7 @@ class Crew:
             return False
         return self.ready >= (min(self.desired, other.ready) if other is not None and other.ready else self.desired)
 
-    def let_go(self, why: str) -> Write:
-        """Ask it to stand aside."""
-        return Write("PATCH", self.path, _selecting("true"), why)
 
-    def let_return(self, why: str) -> Write:
-        """Let it be as it was."""
-        return Write("PATCH", self.path, _selecting(None), why)
-
-
-def _selecting(value: str | None) -> dict[str, Any]:
-    return {"spec": {"template": {"spec": {"nodeSelector": {ASIDE: value}}}}}
+def selecting(*, aside: bool) -> dict[str, Any]:
+    """The merge patch that asks a DaemonSet to stand aside, or lets it be as it was."""
+    return {"spec": {"template": {"spec": {"nodeSelector": {ASIDE: "true" if aside else None}}}}}

@@ -23,10 +23,15 @@ app.kubernetes.io/component: {{ .name }}
 
 {{/* Those that have rights, and so a service account, each. */}}
 {{- define "understudy.components" -}}
-controllers scheduler operator hooks {{- if .Values.nodeAgent.enabled }} node-agent{{ end }}
+controllers scheduler operator hooks {{- if .Values.nodeAgent.enabled }} node-agent{{ end }} {{- if .Values.serviceProxy.enabled }} service-proxy{{ end }}
+{{- end }}
+
+{{/* Those that work on the node's own network, wherever the others are. */}}
+{{- define "understudy.needsNode" -}}
+{{- if has .name (list "node-agent" "service-proxy") -}}true{{- end -}}
 {{- end }}
 
 {{/* The loopback address where the kubelet, on the same network, can still probe it and nobody scrapes it. */}}
 {{- define "understudy.loopback" -}}
-{{- if and (or .root.Values.hostNetwork (eq .name "node-agent")) (not .root.Values.metrics.serviceMonitor.enabled) -}}true{{- end -}}
+{{- if and (or .root.Values.hostNetwork (include "understudy.needsNode" .)) (not .root.Values.metrics.serviceMonitor.enabled) -}}true{{- end -}}
 {{- end }}

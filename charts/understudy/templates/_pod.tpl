@@ -18,7 +18,7 @@ imagePullSecrets:
 {{- end }}
 # The node's own resolver: ours may be what the cluster's DNS waits for.
 dnsPolicy: Default
-hostNetwork: {{ or .root.Values.hostNetwork (eq .name "node-agent") }}
+hostNetwork: {{ or .root.Values.hostNetwork (eq (include "understudy.needsNode" .) "true") }}
 enableServiceLinks: false
 {{- end }}
 

@@ -5,20 +5,16 @@ ControlPlane (`addons`). What ours does on each node when it comes and goes is i
 """
 
 from understudy.operators.custom.addons.addon import Addon, Found, Verdict, Write
-from understudy.operators.custom.addons.crew import Crew
+from understudy.takeover.crew import Crew, selecting
+from understudy.takeover.proxies import KUBE_PROXY, OURS, crews
 from understudy.takeover.seen import Leader
 
-LABELS = "app.kubernetes.io%2Fname%3Dunderstudy%2Capp.kubernetes.io%2Fcomponent%3Dservice-proxy"
-READS = {
-    "ours": f"/apis/apps/v1/daemonsets?labelSelector={LABELS}",
-    "kube-proxy": "/apis/apps/v1/namespaces/kube-system/daemonsets/kube-proxy",
-}
+READS = {"ours": OURS, "kube-proxy": KUBE_PROXY}
 
 
 def decide(wanted: bool, found: Found) -> Verdict:
     """The next step towards ours (`wanted`) or kube-proxy."""
-    every = (found["ours"] or {}).get("items") or [None]
-    ours, theirs = Crew.of(every[0]), Crew.of(found["kube-proxy"])
+    ours, theirs = crews(found["ours"], found["kube-proxy"])
     return _take(ours, theirs) if wanted else _give_back(ours, theirs)
 
 
@@ -27,13 +23,13 @@ def _take(ours: Crew | None, theirs: Crew | None) -> Verdict:
         missing = "there is no DaemonSet of the service proxy: install the chart with serviceProxy.enabled=true"
         return _verdict(ours, theirs, blocked=("NotInstalled", missing))
     if ours.aside:
-        back = ours.let_return("the service proxy is asked for")
+        back = _ask(ours, False, "the service proxy is asked for")
         return _verdict(ours, theirs, back, moving=("TakingOver", "the service proxy starts on every node"))
     if not ours.serves_for(theirs) and (theirs is None or not theirs.gone):
         waits = f"the service proxy is ready on {ours.ready} of {ours.desired} nodes"
         return _verdict(ours, theirs, moving=("TakingOver", waits))
     if theirs is not None and not theirs.aside:
-        go = theirs.let_go("the service proxy is ready on every node")
+        go = _ask(theirs, True, "the service proxy is ready on every node")
         return _verdict(ours, theirs, go, moving=("TakingOver", "kube-proxy is asked to stand aside"))
     if theirs is not None and not theirs.gone:
         return _verdict(ours, theirs, moving=("TakingOver", "pods of kube-proxy are still ending"))
@@ -42,7 +38,7 @@ def _take(ours: Crew | None, theirs: Crew | None) -> Verdict:
 
 def _give_back(ours: Crew | None, theirs: Crew | None) -> Verdict:
     if theirs is not None and theirs.aside:
-        back = theirs.let_return("the service proxy is not asked for")
+        back = _ask(theirs, False, "the service proxy is not asked for")
         return _verdict(ours, theirs, back, moving=("Releasing", "kube-proxy starts on every node"))
     if ours is None or ours.gone:
         return _verdict(ours, theirs)
@@ -50,7 +46,7 @@ def _give_back(ours: Crew | None, theirs: Crew | None) -> Verdict:
         waits = f"kube-proxy is ready on {theirs.ready} of {theirs.desired} nodes; ours stays until then"
         return _verdict(ours, theirs, moving=("Releasing", waits))
     if not ours.aside:
-        go = ours.let_go("the service proxy is not asked for" + (", and kube-proxy is there" if theirs else ""))
+        go = _ask(ours, True, "the service proxy is not asked for" + (", and kube-proxy is there" if theirs else ""))
         return _verdict(ours, theirs, go, moving=("Releasing", "the service proxy is asked to stand aside"))
     return _verdict(ours, theirs, moving=("Releasing", "the service proxy takes its rules away"))
 
@@ -64,6 +60,10 @@ def _verdict(
 ) -> Verdict:
     ready, desired = (ours.ready, ours.desired) if ours is not None else (0, 0)
     return Verdict(_leader(ours, theirs), ready, desired, writes, blocked, moving)
+
+
+def _ask(crew: Crew, aside: bool, why: str) -> Write:
+    return Write("PATCH", crew.path, selecting(aside=aside), why)
 
 
 def _leader(ours: Crew | None, theirs: Crew | None) -> Leader:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from understudy.api.client import Client
 from understudy.operators.custom.addons import keeper
 from understudy.operators.custom.addons.addon import SETTLED, Object
-from understudy.operators.custom.addons.crew import ASIDE, Crew
 from understudy.operators.custom.addons.serviceproxy import READS, SERVICE_PROXY, decide
+from understudy.takeover.crew import ASIDE, Crew
 from understudy.testing.fake import FakeApi
 
 NODES = 3

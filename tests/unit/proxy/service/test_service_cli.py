@@ -8,7 +8,11 @@ from understudy.proxy.service.cli import service_proxy
 
 
 @pytest.mark.parametrize("broken", [False, True])
-def test_clean(broken: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("made_of", "option", "whose"),
+    [("kernel.KernelRules", [], "the service proxy"), ("leftovers.KubeProxyRules", ["--kube-proxy"], "kube-proxy")],
+)
+def test_clean(made_of: str, option: list[str], whose: str, broken: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     tables: list[Table] = []
 
     def made(_: object) -> Table:
@@ -16,11 +20,11 @@ def test_clean(broken: bool, monkeypatch: pytest.MonkeyPatch) -> None:
         tables[-1].broken = broken
         return tables[-1]
 
-    monkeypatch.setattr("understudy.proxy.service.kernel.KernelRules", made)
-    result = CliRunner().invoke(service_proxy, ["clean"])
+    monkeypatch.setattr(f"understudy.proxy.service.{made_of}", made)
+    result = CliRunner().invoke(service_proxy, ["clean", *option])
     assert all(table.closed and table.log == ["remove"] for table in tables)
     if broken:
         assert (result.exit_code, result.output) == (1, "Error: the kernel is broken\n")
     else:
         assert len(tables) == 2
-        assert (result.exit_code, result.output) == (0, "nothing of the service proxy is left on this node\n")
+        assert (result.exit_code, result.output) == (0, f"nothing of {whose} is left on this node\n")

@@ -1,0 +1,106 @@
+"""Coming after kube-proxy and going before it: what one node's service proxy does besides its own rules.
+
+Run by `agent`. While kube-proxy has rules on this node and its DaemonSet stands aside with no pod left, they are
+cleaned away. When this process ends because its own DaemonSet stands aside, or is gone, it goes on until kube-proxy's
+rules are here, and takes its own away then; when it is only restarted they stay. Who stands aside when, the
+ControlPlane's add-on decides (`operators.custom.addons.serviceproxy`). Answers to kube-proxy --cleanup.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from understudy.api.client import Client
+from understudy.api.transport import Lost
+from understudy.errors import ApiError, NotFound
+from understudy.proxy.network.host import HostError
+from understudy.proxy.service.leftovers import Leftovers
+from understudy.takeover.crew import Crew
+from understudy.takeover.proxies import KUBE_PROXY, OURS, crews
+
+log = logging.getLogger(__name__)
+
+LOOK = 2.0
+"""Seconds between looks while kube-proxy's rules are here; a look that finds none is followed by a longer pause."""
+REST = 30.0
+STEP = 0.5
+PATIENCE = 45.0
+"""Seconds kube-proxy has to write its rules until ours go without; it takes 24 s for 10,000 Services."""
+
+
+def may_clean(theirs: Crew | None) -> bool:
+    """Whether nobody keeps kube-proxy's rules any more. Without a DaemonSet it may run some other way."""
+    return theirs is not None and theirs.gone
+
+
+def is_withdrawn(ours: Crew | None, theirs: Crew | None) -> bool:
+    """Whether our rules are to go with the process: not while kube-proxy is held back."""
+    return (ours is None or ours.aside) and (theirs is None or not theirs.aside)
+
+
+class Succession:
+    """`leftovers` are looked at in threads."""
+
+    def __init__(self, client: Client, leftovers: Sequence[Leftovers]) -> None:
+        self._client, self._leftovers = client, leftovers
+
+    async def run(self) -> None:
+        """Clean after kube-proxy, whenever it has left."""
+        while True:
+            await asyncio.sleep(LOOK if await self._clean() else REST)
+
+    async def withdrawn(self) -> bool:
+        """Whether this process ends for good; not if nobody can tell. Returns when kube-proxy serves in its place."""
+        try:
+            ours, theirs = await self._crews()
+        except (ApiError, Lost, HostError) as error:
+            log.warning("our rules stay: whether the service proxy is to come back cannot be known: %s", error)
+            return False
+        if not is_withdrawn(ours, theirs):
+            return False
+        if theirs is not None and not await self._succeeded():
+            log.warning("kube-proxy has no rules here after %g s; ours go nevertheless", PATIENCE)
+        return True
+
+    def close(self) -> None:
+        for each in self._leftovers:
+            each.close()
+
+    async def _clean(self) -> bool:
+        """Whether kube-proxy has rules here that may have to be cleaned away soon."""
+        try:
+            if not await self._serving():
+                return False
+            _, theirs = await self._crews()
+            if not may_clean(theirs):
+                return True
+            removed = sum([await asyncio.to_thread(each.remove) for each in self._leftovers])
+        except (ApiError, Lost, HostError) as error:
+            log.warning("kube-proxy's rules could not be cleaned away: %s; trying again", error)
+            return True
+        log.info("kube-proxy has left: its %d chains are cleaned away", removed)
+        return False
+
+    async def _succeeded(self) -> bool:
+        end = asyncio.get_running_loop().time() + PATIENCE
+        while not await self._serving():
+            if asyncio.get_running_loop().time() >= end:
+                return False
+            await asyncio.sleep(STEP)
+        return True
+
+    async def _serving(self) -> bool:
+        return any([await asyncio.to_thread(each.serving) for each in self._leftovers])
+
+    async def _crews(self) -> tuple[Crew | None, Crew | None]:
+        return crews(await self._get(OURS), await self._get(KUBE_PROXY))
+
+    async def _get(self, path: str) -> dict[str, Any] | None:
+        try:
+            found: dict[str, Any] = msgspec.json.decode(await self._client.call("GET", path))
+        except NotFound:
+            return None
+        return found
