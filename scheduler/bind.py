@@ -8,12 +8,12 @@ back. Called by `loop`, many at a time. Answers to plugins/defaultbinder/default
 import asyncio
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
 
 from understudy.api.client import Client
 from understudy.api.transport import Lost
 from understudy.errors import ApiError, NotFound
 from understudy.scheduler.kinds import PODS, Pod
+from understudy.scheduler.plugins.default_binder import NAME, binding
 
 PAUSES = (0.1, 5.0)
 """Seconds between two attempts to learn what became of a binding: the first and the longest."""
@@ -38,7 +38,7 @@ class Result:
 
 async def bind(client: Client, pod: Pod, node: str) -> Result:
     """Bind the pod; returns when the outcome is certain. Raises Fenced."""
-    path, body = PODS.path(pod.namespace, pod.name, "binding"), _binding(pod, node)
+    path, body = PODS.path(pod.namespace, pod.name, "binding"), binding(pod, node)
     pause = PAUSES[0]
     while True:
         try:
@@ -46,7 +46,7 @@ async def bind(client: Client, pod: Pod, node: str) -> Result:
         except NotFound:
             return Result(Outcome.TAKEN)
         except ApiError as error:
-            return await _look(client, pod, node, f'running Bind plugin "DefaultBinder": {error}')
+            return await _look(client, pod, node, f'running Bind plugin "{NAME}": {error}')
         except Lost:
             await asyncio.sleep(pause)
             pause = min(2 * pause, PAUSES[1])
@@ -75,12 +75,3 @@ def _judge(pod: Pod, now: Pod, node: str, why: str) -> Result:
     if now.spec.nodeName:
         return Result(Outcome.BOUND if now.spec.nodeName == node else Outcome.TAKEN)
     return Result(Outcome.TAKEN if now.deleting else Outcome.FAILED, why)
-
-
-def _binding(pod: Pod, node: str) -> dict[str, Any]:
-    return {
-        "apiVersion": "v1",
-        "kind": "Binding",
-        "metadata": {"namespace": pod.namespace, "name": pod.name, "uid": pod.uid},
-        "target": {"kind": "Node", "name": node},
-    }

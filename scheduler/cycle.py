@@ -63,14 +63,15 @@ class Cycle:
                 score = sum(int(each[0]) for each in totals(info.shape, self._columns, rows).values())
                 return Placement(own, score, 1)
         crowded = self._columns.rows_named(self._nominations.contested(info)).tolist()
-        if not crowded or info.shape.conflict:
+        if not crowded:
             return self.pick(info.shape, draw, may_preempt=may_preempt)
         return self._pick_beside(info, crowded, draw, may_preempt)
 
     def pick(self, shape: Shape, draw: float, *, may_preempt: bool = True) -> Placement | Diagnosis:
         """The best node for a pod of this shape, or the diagnosis. `may_preempt` only changes what it says."""
-        if shape.names is not None:
-            return self._pick_named(shape, shape.names, draw, may_preempt)
+        narrowed = shape.asked.narrowed()
+        if narrowed is not None:
+            return self._pick_named(shape, narrowed.names, draw, may_preempt)
         known = self._remembered(shape)
         known.standing.update()
         total = known.standing.total[: self._columns.size]
@@ -87,23 +88,23 @@ class Cycle:
 
     def helps(self, shape: Shape, rows: Sequence[int]) -> bool:
         """Whether a pod of this shape could go to one of these rows now."""
-        if shape.conflict:
-            return False
-        if shape.social is not None and shape.names is None:
+        narrowed = shape.asked.narrowed()
+        if narrowed is None and shape.asked.wide:
             # A pod that came or went may matter to nodes far from its own: all of them are asked.
             standing = self._remembered(shape).standing
             standing.update()
             return bool(standing.total[: self._columns.size].max(initial=INFEASIBLE) != INFEASIBLE)
-        if shape.names is not None:
+        if narrowed is not None:
             names = self._columns.names
-            rows = [row for row in rows if names[row] in shape.names]
+            rows = [row for row in rows if names[row] in narrowed.names]
         return bool(rows) and bool(judge(shape, self._columns, np.array(rows, np.intp)).any())
 
     def _pick_beside(self, info: PodInfo, crowded: list[int], draw: float, may_preempt: bool) -> Placement | Diagnosis:
         """As `pick`, but on the crowded rows only if the pod would do beside those that are nominated for them too."""
         columns, shape = self._columns, info.shape
-        rows = np.flatnonzero(columns.real) if shape.names is None else columns.rows_named(shape.names)
-        if shape.names is None:
+        narrowed = shape.asked.narrowed()
+        rows = np.flatnonzero(columns.real) if narrowed is None else columns.rows_named(narrowed.names)
+        if narrowed is None:
             standing = self._remembered(shape).standing
             standing.update()
             total = standing.total[: columns.size].copy()

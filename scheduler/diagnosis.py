@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 
 from understudy.scheduler.columns import Columns, Mask
 from understudy.scheduler.framework import Rejection
-from understudy.scheduler.plugins import node_affinity
-from understudy.scheduler.profile import FILTERS, WIDE
 from understudy.scheduler.shape import Shape
 
 NO_NODES = "no nodes available to schedule pods"
@@ -49,17 +47,19 @@ class Diagnosis:
 
 
 def diagnose(shape: Shape, columns: Columns, rows: NDArray[np.intp], *, may_preempt: bool = True) -> Diagnosis:
-    """Ask each filter about `rows`, the nodes the pod's affinity leaves; all of them are real and unsuitable."""
+    """Ask each filter about `rows`, the nodes the PreFilter plugins leave; all of them are real and unsuitable."""
     nodes = columns.count
     if not nodes:
         return Diagnosis(NO_NODES, {})
-    if shape.conflict:
-        reasons: Counts = {node_affinity.NAME: {node_affinity.CONFLICT: nodes}}
-        return _diagnosis(columns, node_affinity.CONFLICT, reasons, rows[:0], may_preempt)
+    narrowed = shape.asked.narrowed()
+    if narrowed is not None and narrowed.reason:
+        reasons: Counts = {narrowed.plugins[0]: {narrowed.reason: nodes}}
+        hope = np.flatnonzero(columns.real) if narrowed.hopeful else rows[:0]
+        return _diagnosis(columns, narrowed.reason, reasons, hope, may_preempt)
     counts, hopeful = count(shape, columns, rows)
-    if len(rows) < nodes:
-        narrowed = f"node(s) didn't satisfy plugin(s) [{node_affinity.NAME}]"
-        counts[node_affinity.NAME][narrowed] += nodes - len(rows)
+    if narrowed is not None and len(rows) < nodes:
+        others = f"node(s) didn't satisfy plugin(s) [{' '.join(sorted(narrowed.plugins))}]"
+        counts[narrowed.plugins[0]][others] += nodes - len(rows)
     total: Counter[str] = Counter()
     for each in counts.values():
         total.update(each)
@@ -94,13 +94,11 @@ def count(shape: Shape, columns: Columns, rows: NDArray[np.intp]) -> tuple[dict[
 
 def _rejections(shape: Shape, columns: Columns, rows: NDArray[np.intp]) -> Iterable[tuple[str, list[Rejection]]]:
     """What each filter says of the rows, in the order they are asked."""
-    for plugin in FILTERS:
-        if plugin.applies(shape):
-            yield plugin.NAME, plugin.rejections(shape, columns, rows)
-    for wide, _ in WIDE:
-        if wide.applies(shape):
-            said = wide.rejections(shape, columns)
-            yield wide.NAME, [Rejection(each.reason, each.where[rows], each.final[rows]) for each in said]
+    for plugin in shape.asked.filters:
+        yield plugin.NAME, plugin.rejections(shape, columns, rows)
+    for wide in shape.asked.wide:
+        said = wide.rejections(shape, columns)
+        yield wide.NAME, [Rejection(each.reason, each.where[rows], each.final[rows]) for each in said]
 
 
 def _diagnosis(columns: Columns, why: str, reasons: Counts, hopeful: NDArray[np.intp], may_preempt: bool) -> Diagnosis:

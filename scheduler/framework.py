@@ -55,6 +55,7 @@ class Named(Protocol):
     NAME: str
 
 
+@runtime_checkable
 class Filter(Protocol):
     """Turns nodes down. `OF_NODE`: it looks at the node object only, so its answer outlives pods coming and going."""
 
@@ -74,6 +75,7 @@ class Filter(Protocol):
         """The plain form: why this node does not pass; none if it does."""
 
 
+@runtime_checkable
 class Score(Protocol):
     """Prefers nodes, from 0 to MAX_SCORE, or in any unit if `NORMALIZED`: then the highest becomes MAX_SCORE.
 
@@ -95,6 +97,7 @@ class Score(Protocol):
         """The plain form of `scores`, for one node."""
 
 
+@runtime_checkable
 class Wide(Protocol):
     """Looks at pods wherever they are: a pod on one node may change what it says of all nodes. Arrays over rows in use.
 
@@ -113,7 +116,35 @@ class Wide(Protocol):
         """The score of each row, normalised among the feasible ones; what it says of others is not looked at."""
 
 
+@runtime_checkable
+class PlainFilter(Protocol):
+    """The least a filter is: `reasons` for one node, as in `Filter`. All else may be left out (see `plain`)."""
+
+    NAME: str
+
+    def reasons(self, shape: Shape, node: NodeView) -> list[str]: ...
+
+
+@runtime_checkable
+class PlainScore(Protocol):
+    """The least a score is: `score` for one node, as in `Score`. All else may be left out (see `plain`)."""
+
+    NAME: str
+
+    def score(self, shape: Shape, node: NodeView) -> int: ...
+
+
 # Before and after the look at nodes
+
+
+@runtime_checkable
+class Asking(Protocol):
+    """Looks at something of the pod that no Shape has by itself: an annotation, its claims."""
+
+    NAME: str
+
+    def wish(self, pod: Pod) -> Hashable:
+        """What it is, None if nothing: from now on `shape.wishes[NAME]`. Pods of one shape wish the same."""
 
 
 @runtime_checkable
@@ -137,15 +168,19 @@ class QueueSort(Protocol):
 
 
 class Verdict(NamedTuple):
-    """What a PreFilter says: no node will do for that `reason`, or only those of `names`."""
+    """What a PreFilter says: no node will do for that `reason`, or only those of `names`.
+
+    `hopeful`: somebody less important on a node may be the reason, so preemption is tried.
+    """
 
     reason: str = ""
     names: frozenset[str] | None = None
+    hopeful: bool = False
 
 
 @runtime_checkable
 class PreFilter(Protocol):
-    """Rules out nodes, or the pod, before nodes are looked at. No preemption helps against a `reason`."""
+    """Rules out nodes, or the pod, before nodes are looked at."""
 
     NAME: str
 
@@ -229,7 +264,7 @@ class PostBind(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Until:
-    """Wait until `ready()`, asked whenever a watched object changes; answered with whether it was in `timeout` seconds."""
+    """Wait until `ready()`, asked whenever a watched object changes; answered with whether it was, in `timeout` s."""
 
     ready: Callable[[], bool]
     timeout: float

@@ -30,7 +30,8 @@ from understudy.scheduler.nominations import Nominations
 from understudy.scheduler.preemption import Preemption
 from understudy.scheduler.queue import Entry, Queue
 from understudy.scheduler.room import Room
-from understudy.scheduler.shape import PodInfo, Shapes, same_usage, usage_of
+from understudy.scheduler.shape import PodInfo, same_usage, usage_of
+from understudy.scheduler.shapes import Shapes
 from understudy.scheduler.status import ERROR as SCHEDULER_ERROR
 from understudy.scheduler.status import UNSCHEDULABLE as UNSCHEDULABLE_REASON
 from understudy.scheduler.status import Status

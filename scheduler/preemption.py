@@ -20,6 +20,7 @@ from understudy.scheduler.columns import Columns
 from understudy.scheduler.diagnosis import NO_VICTIMS, NOT_HELPFUL, Diagnosis, histogram, no_node
 from understudy.scheduler.kinds import Pod
 from understudy.scheduler.nominations import Nominations, Nominee
+from understudy.scheduler.plugins.default_preemption import Harm, harm, importance, youth
 from understudy.scheduler.shape import PodInfo, Shape
 from understudy.scheduler.trial import Trial
 from understudy.values import conditions
@@ -27,17 +28,9 @@ from understudy.values import conditions
 DISRUPTION = "DisruptionTarget"
 BY_SCHEDULER = "PreemptionByScheduler"
 TERMINATING = "not eligible due to a terminating pod on the nominated node."
-LEAST_SHARE = 10
-LEAST_NODES = 100
-"""How many candidates are looked for: so many percent of the nodes that may help, at least so many."""
 KEPT = 128
 KEPT_MEMORIES = 8
 """How many refusals are remembered, and for how many shapes what was found out about each node."""
-
-_LATE = "~"
-"""The start of a pod that has not started, as text: after all others."""
-_OFFSET = 2**31
-"""Added to priorities before they are summed: many low ones weigh more than few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +43,7 @@ class Plan:
     node: str
     victims: tuple[Tenant, ...]
     violations: int
-    harm: tuple[int, int, int, int]
+    harm: Harm
     youth: str
 
 
@@ -112,7 +105,8 @@ class Preemption:
 
     def _candidates(self, info: PodInfo, rows: NDArray[np.intp], draw: float) -> tuple[list[Plan], Counter[str]]:
         """Enough nodes that would do; if there are none, why not, counted over all."""
-        wanted = min(len(rows), max(len(rows) * LEAST_SHARE // 100, LEAST_NODES))
+        by = info.shape.asked.profile.preemption
+        wanted = by.wanted(len(rows)) if by is not None else 0
         memory = self._memory(info)
         clean, broken, reasons = list[Plan](), list[Plan](), Counter[str]()
         for row in np.roll(rows, -int(draw * len(rows))).tolist():
@@ -129,7 +123,7 @@ class Preemption:
         """What is still true of what was found out for such pods."""
         nodes, pods = self._columns.node_changes, self._cache.changes
         seen = (nodes.end, pods.end, self._budgets.version)
-        if info.shape.social is not None:
+        if info.shape.asked.wide or info.shape.asked.versioned:
             return _Memory(seen)
         key = (info.shape, info.priority)
         memory = self._memories.pop(key, None) or _Memory(seen)
@@ -168,12 +162,12 @@ class Preemption:
                 on_trial.remove(each)
             if reasons := on_trial.reasons():
                 return reasons
-            below.sort(key=_importance)
+            below.sort(key=importance)
             violating, others = self._budgets.split(below)
             left, lost = _reprieve(on_trial, violating), _reprieve(on_trial, others)
         finally:
             on_trial.end()
-        victims = sorted((*left, *lost), key=_importance)
+        victims = sorted((*left, *lost), key=importance)
         return _plan(node, victims, len(left)) if victims else [NOT_HELPFUL]
 
     def _state(self, info: PodInfo) -> _State:
@@ -198,17 +192,7 @@ def _best(plans: list[Plan]) -> Plan:
 
 
 def _plan(node: str, victims: Sequence[Tenant], violations: int) -> Plan:
-    top, total = victims[0].priority, sum(each.priority + _OFFSET for each in victims)
-    youth = min(_start(each) for each in victims if each.priority == top)
-    return Plan(node, tuple(victims), violations, (violations, top, total, len(victims)), youth)
-
-
-def _importance(tenant: Tenant) -> tuple[int, str]:
-    return -tenant.priority, _start(tenant)
-
-
-def _start(tenant: Tenant) -> str:
-    return tenant.pod.status.startTime or _LATE
+    return Plan(node, tuple(victims), violations, harm(victims, violations), youth(victims))
 
 
 def _leaves(pod: Pod) -> bool:

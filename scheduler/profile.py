@@ -1,30 +1,108 @@
-"""Which plugins decide, in which order they are asked, and how much each score counts.
+"""A profile: which plugins decide about the pods of one schedulerName, in which order, and how much each score counts.
 
-Order and weights are upstream's (pkg/scheduler/apis/config/v1/default_plugins.go): the first filter that turns a node
-down is the one that is named.
+`assemble` sorts plugins into the extension points they take part in; `registry` says which plugins there are and makes
+them from their arguments. The order is that of upstream's default plugins
+(pkg/scheduler/apis/config/v1/default_plugins.go): the first filter that turns a node down is the one that is named.
 """
 
-from understudy.scheduler.framework import Filter, Weighted, WeightedWide
-from understudy.scheduler.plugins import (
-    balanced,
-    fit,
-    image_locality,
-    inter_pod_affinity,
-    node_affinity,
-    node_name,
-    node_ports,
-    node_unschedulable,
-    taint_toleration,
-    topology_spread,
-)
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TypeVar
 
-FILTERS: tuple[Filter, ...] = (node_unschedulable, node_name, taint_toleration, node_affinity, node_ports, fit)
-SCORES: tuple[Weighted, ...] = (
-    Weighted(taint_toleration, 3),
-    Weighted(node_affinity, 2),
-    Weighted(fit, 1),
-    Weighted(balanced, 1),
-    Weighted(image_locality, 1),
+from understudy.scheduler.framework import (
+    Asking,
+    Bind,
+    Filter,
+    Named,
+    Permit,
+    PostBind,
+    PostFilter,
+    PreBind,
+    PreEnqueue,
+    PreFilter,
+    Reserve,
+    Versioned,
+    Watching,
+    Weighted,
+    WeightedWide,
+    Wide,
+    Writing,
 )
-WIDE: tuple[WeightedWide, ...] = (WeightedWide(topology_spread, 2), WeightedWide(inter_pod_affinity, 2))
-"""Filters that are asked after all others, and scores."""
+from understudy.scheduler.kinds import Pod
+from understudy.scheduler.plain import as_filter, as_score
+from understudy.scheduler.plugins.default_preemption import DefaultPreemption
+from understudy.scheduler.plugins.topology_spread import PodTopologySpread
+from understudy.scheduler.terms import NO_SPREAD, Spread
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Profile:
+    """Compared by identity: a profile that is configured anew is another one, and its pods have other shapes.
+
+    `spread` are the constraints of pods that have none; without `preemption` nobody has to leave for its pods.
+    """
+
+    name: str
+    pre_enqueue: tuple[PreEnqueue, ...] = ()
+    asking: tuple[Asking, ...] = ()
+    pre_filters: tuple[PreFilter, ...] = ()
+    filters: tuple[Filter, ...] = ()
+    scores: tuple[Weighted, ...] = ()
+    wide: tuple[WeightedWide, ...] = ()
+    post_filters: tuple[PostFilter, ...] = ()
+    reserve: tuple[Reserve, ...] = ()
+    permit: tuple[Permit, ...] = ()
+    pre_bind: tuple[PreBind, ...] = ()
+    bind: tuple[Bind, ...] = ()
+    post_bind: tuple[PostBind, ...] = ()
+    versioned: tuple[Versioned, ...] = ()
+    watching: tuple[Watching, ...] = ()
+    writing: tuple[Writing, ...] = ()
+    spread: Spread = NO_SPREAD
+    preemption: DefaultPreemption | None = None
+
+    @property
+    def direct(self) -> bool:
+        """Whether a decided pod may be bound at once: nobody has a say between decision and binding."""
+        return not (self.reserve or self.permit or self.pre_bind or self.bind or self.post_bind)
+
+    def gate(self, pod: Pod) -> str:
+        """Why the pod may not wait for its turn yet; "" if it may."""
+        return next((why for plugin in self.pre_enqueue if (why := plugin.pre_enqueue(pod))), "")
+
+
+def assemble(name: str, plugins: Iterable[tuple[Named, int]]) -> Profile:
+    """A profile of these plugins, asked in this order; the numbers are what their scores count, 0 for not at all."""
+    given = list(plugins)
+    every = [plugin for plugin, _ in given]
+    scores = [Weighted(score, weight) for plugin, weight in given if weight and (score := as_score(plugin)) is not None]
+    return Profile(
+        name,
+        pre_enqueue=_those(every, PreEnqueue),  # type: ignore[type-abstract]
+        asking=_those(every, Asking),  # type: ignore[type-abstract]
+        pre_filters=_those(every, PreFilter),  # type: ignore[type-abstract]
+        filters=tuple(found for each in every if (found := as_filter(each)) is not None),
+        scores=tuple(scores),
+        wide=tuple(WeightedWide(each, weight) for each, weight in given if isinstance(each, Wide)),
+        post_filters=_those(every, PostFilter),  # type: ignore[type-abstract]
+        reserve=_those(every, Reserve),  # type: ignore[type-abstract]
+        permit=_those(every, Permit),  # type: ignore[type-abstract]
+        pre_bind=_those(every, PreBind),  # type: ignore[type-abstract]
+        bind=_those(every, Bind),  # type: ignore[type-abstract]
+        post_bind=_those(every, PostBind),  # type: ignore[type-abstract]
+        versioned=_those(every, Versioned),  # type: ignore[type-abstract]
+        watching=_those(every, Watching),  # type: ignore[type-abstract]
+        writing=_those(every, Writing),  # type: ignore[type-abstract]
+        spread=next((each.spread for each in every if isinstance(each, PodTopologySpread)), NO_SPREAD),
+        preemption=next((each for each in every if isinstance(each, DefaultPreemption)), None),
+    )
+
+
+def _those(plugins: Iterable[Named], point: type[T]) -> tuple[T, ...]:
+    return tuple(each for each in plugins if isinstance(each, point))
+
+
+ProfileOf = Callable[[str], Profile]
+"""From a pod's schedulerName to its profile."""

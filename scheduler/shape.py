@@ -1,25 +1,27 @@
 """What a pod wants of a node, apart from who it is: pods of equal shape are the same to every plugin.
 
-A Deployment's thousand pods have one shape, so what was worked out for the first serves them all: `cycle` keeps its
-masks and scores by shape, `queue` parks and wakes pods by shape. Answers to the PreFilter and PreScore states of
-upstream's plugins.
+A Deployment's thousand pods have one shape, so what was worked out for the first serves them all: `shapes` finds it,
+`cycle` keeps its masks and scores by shape, `queue` parks and wakes pods by shape. Answers to the PreFilter and
+PreScore states of upstream's plugins.
 """
 
+from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from understudy.kinds.meta import Key
-from understudy.scheduler.crowd import Crowd
 from understudy.scheduler.images import full_name
 from understudy.scheduler.kinds import Node, NodeAffinity, NodeTerms, Pod, PodSpec, PreferredTerm, Toleration
 from understudy.scheduler.resources import RESIZE, pod_requests, scored_requests
-from understudy.scheduler.surroundings import Surroundings
-from understudy.scheduler.terms import ALONE, Badge, Social, badge_of
+from understudy.scheduler.terms import ALONE, Badge, Social
 from understudy.scheduler.volumes.sources import Mount, mounts
 from understudy.values import conditions, node_selector
 from understudy.values.node_selector import NodeSelector, Term
+
+if TYPE_CHECKING:
+    from understudy.scheduler.asked import Asked
 
 NAME_FIELD = "metadata.name"
 _ALL_ADDRESSES = "0.0.0.0"  # noqa: S104 - the API's word for "every address of the node"
@@ -47,7 +49,13 @@ class Usage(NamedTuple):
     mounts: tuple[Mount, ...] = ()
 
 
-class _Wish(NamedTuple):
+Preferred = tuple[tuple[int, Term], ...]
+"""Weights and terms."""
+Wishes = tuple[tuple[str, Hashable], ...]
+"""What plugins read from the pod (`framework.Asking`), by the plugin's name."""
+
+
+class Wish(NamedTuple):
     """All that distinguishes one shape from another: hashable, compared once when a pod arrives."""
 
     node_name: str
@@ -58,6 +66,7 @@ class _Wish(NamedTuple):
     tolerations: tuple[Toleration, ...]
     images: tuple[str, ...]
     social: Social
+    wishes: Wishes
 
 
 class Shape:
@@ -65,10 +74,12 @@ class Shape:
 
     `selector` and `required` must both hold for a node; None restricts nothing. `names`, if given, are the only nodes
     its affinity can match; `conflict`: its affinity names no node that could be. `social` is None for the many pods
-    that want nothing of others nor others of them: nothing is ever counted for those.
+    that want nothing of others nor others of them: nothing is ever counted for those. `wishes` are what plugins read
+    from the pod, by their names; `asked` the plugins whose business it is, put there by `shapes`.
     """
 
     __slots__ = (
+        "asked",
         "conflict",
         "images",
         "names",
@@ -79,17 +90,21 @@ class Shape:
         "social",
         "tolerations",
         "usage",
+        "wishes",
     )
 
-    def __init__(self, wish: _Wish) -> None:
+    asked: "Asked"
+
+    def __init__(self, wish: Wish) -> None:
         self.node_name = wish.node_name
         self.usage = wish.usage
         self.selector = wish.selector
         self.tolerations = wish.tolerations
         self.images = wish.images
+        self.wishes = dict(wish.wishes)
         self.social = None if wish.social == ALONE else wish.social
         self.required = _selector(wish.required)
-        self.preferred = _preferred(wish.preferred)
+        self.preferred = preferences(wish.preferred)
         names = _names(wish.required)
         self.conflict = names is not None and not names
         self.names = None if self.conflict else names
@@ -122,36 +137,6 @@ class PodInfo:
     @property
     def priority(self) -> int:
         return self.pod.spec.priority
-
-
-class Shapes:
-    """Finds the one Shape of all pods that want the same; forgets the oldest beyond `limit`, which costs only time."""
-
-    def __init__(self, surroundings: Surroundings | None = None, limit: int = 10_000) -> None:
-        self._surroundings = surroundings or Surroundings(Crowd(0))
-        self._known: dict[_Wish, Shape] = {}
-        self._limit = limit
-
-    def describe(self, pod: Pod) -> PodInfo:
-        """The pod with its shape."""
-        badge = badge_of(pod)
-        wish = _wish(pod, self._surroundings.social(pod, badge))
-        shape = self._known.get(wish)
-        if shape is None:
-            shape = self._known[wish] = Shape(wish)
-            if len(self._known) > self._limit:
-                del self._known[next(iter(self._known))]
-        return PodInfo(pod, shape, badge, self._surroundings.version)
-
-    def refresh(self, info: PodInfo) -> PodInfo:
-        """The pod described anew if what surrounds it has changed what it wants, else as it was."""
-        version = self._surroundings.version
-        if info.version == version:
-            return info
-        if self._surroundings.social(info.pod, info.badge) != (info.shape.social or ALONE):
-            return self.describe(info.pod)
-        info.version = version
-        return info
 
 
 def host_ports(pod: Pod) -> tuple[HostPort, ...]:
@@ -189,10 +174,11 @@ def same_usage(old: Pod, new: Pod) -> bool:
     )
 
 
-def _wish(pod: Pod, social: Social) -> _Wish:
+def wish_of(pod: Pod, social: Social, wishes: Wishes = ()) -> Wish:
+    """All that the pod wants of a node."""
     spec = pod.spec
     affinity = (spec.affinity.nodeAffinity if spec.affinity else None) or NodeAffinity()
-    return _Wish(
+    return Wish(
         node_name=spec.nodeName,
         usage=usage_of(pod),
         selector=tuple(sorted(spec.nodeSelector.items())),
@@ -201,6 +187,7 @@ def _wish(pod: Pod, social: Social) -> _Wish:
         tolerations=spec.tolerations,
         images=_images(spec),
         social=social,
+        wishes=wishes,
     )
 
 
@@ -214,7 +201,7 @@ def _selector(required: NodeTerms | None) -> NodeSelector | None:
     return None if required is None else node_selector.from_spec(msgspec.to_builtins(required))
 
 
-def _preferred(preferred: tuple[PreferredTerm, ...]) -> tuple[tuple[int, Term], ...]:
+def preferences(preferred: tuple[PreferredTerm, ...]) -> Preferred:
     """Weights and terms; a term that cannot be read attracts to no node."""
     found: list[tuple[int, Term]] = []
     for each in preferred:

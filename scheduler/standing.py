@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from understudy.scheduler.columns import Columns, Mask, Rows
-from understudy.scheduler.framework import MAX_SCORE, Filter, Score, Weighted, WeightedWide
-from understudy.scheduler.profile import FILTERS, SCORES, WIDE
+from understudy.scheduler.framework import MAX_SCORE, Score
 from understudy.scheduler.shape import Shape
 
 Totals = NDArray[np.int32]
@@ -28,13 +27,15 @@ class Standing:
     def __init__(self, shape: Shape, columns: Columns) -> None:
         self._shape = shape
         self._columns = columns
-        self._node_filters = _filters(shape, of_node=True)
-        self._pod_filters = _filters(shape, of_node=False)
-        self._kept = [each for each in _scores(shape) if each.plugin.NORMALIZED]
-        plain = [each for each in _scores(shape) if not each.plugin.NORMALIZED]
+        asked = shape.asked
+        self._node_filters, self._pod_filters = asked.node_filters, asked.pod_filters
+        self._kept = [each for each in asked.scores if each.plugin.NORMALIZED]
+        plain = [each for each in asked.scores if not each.plugin.NORMALIZED]
         self._fixed_scores = [each for each in plain if each.plugin.OF_NODE]
         self._direct = [each for each in plain if not each.plugin.OF_NODE]
-        self._wide = _wide(shape)
+        self._wide = asked.wide
+        self._versioned = bool(asked.versioned)
+        self._version = asked.version()
         self._nodes_seen = self._usage_seen = -1
         self._images_seen = NO_IMAGES
         self._start()
@@ -47,6 +48,8 @@ class Standing:
         if self._images_seen != (images := self._images()):
             # What one node offers depends on how many others have it too.
             self._nodes_seen, self._images_seen = -1, images
+        if self._versioned and self._version != (version := self._shape.asked.version()):
+            self._nodes_seen, self._version = -1, version
         before = self._nodes_seen, self._usage_seen
         nodes = columns.node_changes.since(self._nodes_seen)
         usage = columns.usage_changes.since(self._usage_seen)
@@ -145,12 +148,12 @@ class Standing:
         """Judge all rows by what depends on pods anywhere: only pods that want something of others get here."""
         rows = self._columns.all_rows
         passes = self._passes.copy()
-        for plugin, _ in self._wide:
+        for plugin in self._wide:
             for each in plugin.rejections(self._shape, self._columns):
                 passes[rows] &= ~each.where
         total = self._total(passes, self._tops(passes), rows)
-        for plugin, weight in self._wide:
-            points = plugin.points(self._shape, self._columns, passes[rows])
+        for scorer, weight in self._shape.asked.wide_scores:
+            points = scorer.points(self._shape, self._columns, passes[rows])
             total += (weight * points * passes[rows]).astype(np.int32)
         self.total[rows] = total
 
@@ -171,10 +174,9 @@ class Standing:
 def judge(shape: Shape, columns: Columns, rows: NDArray[np.intp]) -> Mask:
     """Which of a few rows are feasible now, without keeping anything."""
     passes = columns.real[rows].copy()
-    for plugin in FILTERS:
-        if plugin.applies(shape):
-            passes &= plugin.mask(shape, columns, rows)
-    for wide, _ in _wide(shape) if passes.any() else ():
+    for plugin in shape.asked.filters:
+        passes &= plugin.mask(shape, columns, rows)
+    for wide in shape.asked.wide if passes.any() else ():
         for each in wide.rejections(shape, columns):
             passes &= ~each.where[rows]
     return passes
@@ -183,28 +185,16 @@ def judge(shape: Shape, columns: Columns, rows: NDArray[np.intp]) -> Mask:
 def totals(shape: Shape, columns: Columns, rows: NDArray[np.intp]) -> dict[str, Totals]:
     """Weighted and normalised scores of a few rows, all of them feasible, by plugin."""
     found = {}
-    for plugin, weight in _scores(shape):
+    for plugin, weight in shape.asked.scores:
         raw = plugin.scores(shape, columns, rows).astype(np.int32)
         if plugin.NORMALIZED:
             raw = np.broadcast_to(_normalize(raw, int(raw.max(initial=0)), plugin), raw.shape)
         found[plugin.NAME] = weight * raw
     feasible = np.zeros(columns.size, np.bool_)
     feasible[rows] = True
-    for wide, weight in _wide(shape):
+    for wide, weight in shape.asked.wide_scores:
         found[wide.NAME] = weight * wide.points(shape, columns, feasible)[rows].astype(np.int32)
     return found
-
-
-def _filters(shape: Shape, *, of_node: bool) -> list[Filter]:
-    return [each for each in FILTERS if each.OF_NODE is of_node and each.applies(shape)]
-
-
-def _scores(shape: Shape) -> list[Weighted]:
-    return [each for each in SCORES if each.plugin.applies(shape)]
-
-
-def _wide(shape: Shape) -> list[WeightedWide]:
-    return [each for each in WIDE if each.plugin.applies(shape)] if shape.social is not None else []
 
 
 def _normalize(raw: Totals, highest: int, plugin: Score) -> Totals | int:

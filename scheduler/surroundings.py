@@ -8,7 +8,7 @@ from understudy.kinds.meta import controller_of
 from understudy.scheduler import terms
 from understudy.scheduler.crowd import Crowd
 from understudy.scheduler.kinds import Labelled, PlainSelecting, Pod, Selecting
-from understudy.scheduler.terms import ALONE, Badge, Constraint, Social, Tie
+from understudy.scheduler.terms import ALONE, SYSTEM_SPREAD, Badge, Constraint, Social, Spread, Tie
 from understudy.values import selector
 from understudy.values.selector import Selector
 
@@ -22,7 +22,9 @@ KEPT = 10_000
 
 OwnerObject = PlainSelecting | Selecting
 _Owner = tuple[str, str, str]
-_Outside = tuple[tuple[Constraint, ...], tuple[Tie, ...]]
+_Constraints = tuple[Constraint, ...]
+_Outside = tuple[_Constraints, _Constraints, tuple[Tie, ...]]
+"""Hard and soft constraints for pods that have none, and ties."""
 
 
 class Surroundings:
@@ -83,20 +85,23 @@ class Surroundings:
 
     # What is asked
 
-    def social(self, pod: Pod, badge: Badge) -> Social:
-        """What the pod wants of others, and those on nodes of it."""
+    def social(self, pod: Pod, badge: Badge, spread: Spread = SYSTEM_SPREAD) -> Social:
+        """What the pod wants of others, and those on nodes of it; `spread` is for pods without constraints."""
         spec = pod.spec
         if not spec.topologySpreadConstraints and not badge.ties and not self._anybody():
             return ALONE
-        default, ties = self._from_outside(pod, badge)
-        if not spec.topologySpreadConstraints and not badge.ties:
-            return Social(soft=default, defaulted=bool(default), ties=ties) if default or ties else ALONE
+        hard, soft, ties = self._from_outside(pod, badge, spread)
+        defaulted = spread.system and bool(soft)
+        if spec.topologySpreadConstraints:
+            hard, soft = terms.spreading(pod, terms.HARD), terms.spreading(pod, terms.SOFT)
+            defaulted = False
+        elif not badge.ties:
+            return Social(hard=hard, soft=soft, defaulted=defaulted, ties=ties) if hard or soft or ties else ALONE
         together, first, apart, liked = terms.bonds(pod, self.namespaces)
-        own = bool(spec.topologySpreadConstraints)
         return Social(
-            hard=terms.spreading(pod, terms.HARD),
-            soft=terms.spreading(pod, terms.SOFT) if own else default,
-            defaulted=bool(default) and not own,
+            hard=hard,
+            soft=soft,
+            defaulted=defaulted,
             together=together,
             first=first,
             apart=apart,
@@ -108,21 +113,29 @@ class Surroundings:
         """Whether there is anything by which others could matter to a pod that wants nothing of them."""
         return bool(self._owners or self._services or self._crowd.has_ties)
 
-    def _from_outside(self, pod: Pod, badge: Badge) -> _Outside:
+    def _from_outside(self, pod: Pod, badge: Badge, spread: Spread) -> _Outside:
         """Default constraints and ties: the same for all pods of one namespace, owner and labels."""
         owner = controller_of(pod)
         if self._outside_of != self.version or len(self._outside) > KEPT:
             self._outside.clear()
             self._outside_of = self.version
-        asked = (badge.namespace, badge.labels, owner)
+        asked = (badge.namespace, badge.labels, owner, spread)
         known = self._outside.get(asked)
         if known is None:
-            picks = self._default(pod)
-            spread = () if picks.is_everything() else terms.default_spreading(pod, picks)
+            hard, soft = self._even(pod, spread)
             of_namespace = self.namespaces.get(pod.namespace, {})
             ties = self._crowd.ties_about(pod.namespace, pod.metadata.labels, of_namespace)
-            known = self._outside[asked] = (spread, ties)
+            known = self._outside[asked] = (hard, soft, ties)
         return known
+
+    def _even(self, pod: Pod, spread: Spread) -> tuple[_Constraints, _Constraints]:
+        """Those constraints as they concern the pod: the hard and the soft ones."""
+        picks = self._default(pod) if spread.constraints else selector.of(())
+        if picks.is_everything():
+            return (), ()
+        hard = [each for each in spread.constraints if each.hard]
+        soft = [each for each in spread.constraints if not each.hard]
+        return terms.default_spreading(pod, picks, hard), terms.default_spreading(pod, picks, soft)
 
     def _default(self, pod: Pod) -> Selector:
         """The pods of the pod's Services and its owner, by their selectors merged."""

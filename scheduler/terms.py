@@ -18,10 +18,8 @@ from understudy.values.selector import NOTHING, Selector
 HOSTNAME = "kubernetes.io/hostname"
 ZONE = "topology.kubernetes.io/zone"
 HARD, SOFT = "DoNotSchedule", "ScheduleAnyway"
-HARD_AFFINITY_WEIGHT = 1
-"""How much a required affinity of a pod that is there attracts the pods it is about."""
-DEFAULTS = ((HOSTNAME, 3), (ZONE, 5))
-"""The spreading of pods that ask for none: topology keys and skews."""
+REQUIRED = 0
+"""The weight of a tie that is a required affinity: how much it attracts is for the profile of the other pod to say."""
 
 Labels = Mapping[str, str]
 
@@ -59,6 +57,28 @@ class Constraint(NamedTuple):
     honor_taints: bool
 
 
+class Even(NamedTuple):
+    """A spread constraint for pods that have none; whom it is about depends on the pod."""
+
+    key: str
+    max_skew: int
+    hard: bool = False
+    min_domains: int = 1
+    honor_affinity: bool = True
+    honor_taints: bool = False
+
+
+class Spread(NamedTuple):
+    """The constraints a profile gives to pods without any. `system`: a node need not have all of the labels."""
+
+    constraints: tuple[Even, ...] = ()
+    system: bool = False
+
+
+NO_SPREAD = Spread()
+SYSTEM_SPREAD = Spread((Even(HOSTNAME, 3), Even(ZONE, 5)), system=True)
+
+
 class Bond(NamedTuple):
     """A term of a pod that waits: the pods it is about, where, and how much it attracts (less than 0: repels)."""
 
@@ -68,7 +88,10 @@ class Bond(NamedTuple):
 
 
 class Tie(NamedTuple):
-    """A term of a pod on a node, as it concerns pods that wait. `hard` ones forbid, others attract by `weight`."""
+    """A term of a pod on a node, as it concerns pods that wait. `hard` ones forbid, others attract by `weight`.
+
+    Or by the other's profile's hardPodAffinityWeight, if it is `REQUIRED`.
+    """
 
     match: Match
     namespace_selector: Selector
@@ -84,7 +107,7 @@ class Tie(NamedTuple):
 
 
 class Social(NamedTuple):
-    """All a pod wants of others and others of it. `defaulted`: its soft constraints are the default ones.
+    """All a pod wants of others and others of it. `defaulted`: its soft constraints are the system's default ones.
 
     `first`: the pod meets its own affinity terms, so it may be the first of its kind. `ties` are those about it.
     """
@@ -141,11 +164,14 @@ def spreading(pod: Pod, action: str) -> tuple[Constraint, ...]:
     return tuple(_constraint(pod, each) for each in wanted if each.whenUnsatisfiable == action)
 
 
-def default_spreading(pod: Pod, found: Selector) -> tuple[Constraint, ...]:
-    """The soft constraints of a pod that has none, over the pods of its Services and its owner."""
+def default_spreading(pod: Pod, found: Selector, wanted: Iterable[Even]) -> tuple[Constraint, ...]:
+    """Those constraints for a pod that has none, over the pods of its Services and its owner."""
     group = _spread_group(pod, found)
     matches = found.matches(pod.metadata.labels)
-    return tuple(Constraint(key, skew, 1, group, matches, True, False) for key, skew in DEFAULTS)
+    return tuple(
+        Constraint(each.key, each.max_skew, each.min_domains, group, matches, each.honor_affinity, each.honor_taints)
+        for each in wanted
+    )
 
 
 def bonds(pod: Pod, namespaces: Mapping[str, Labels]) -> tuple[_Bonds, bool, _Bonds, _Bonds]:
@@ -212,7 +238,7 @@ def _ties(pod: Pod) -> tuple[Tie, ...]:
     near, far = affinity.podAffinity or PodAffinity(), affinity.podAntiAffinity or PodAffinity()
     return (
         *_tied(pod, far.required, 0, hard=True),
-        *_tied(pod, near.required, HARD_AFFINITY_WEIGHT),
+        *_tied(pod, near.required, REQUIRED),
         *(tie for each in near.preferred for tie in _tied(pod, (each.podAffinityTerm,), each.weight)),
         *(tie for each in far.preferred for tie in _tied(pod, (each.podAffinityTerm,), -each.weight)),
     )

@@ -16,7 +16,6 @@ from understudy.scheduler.cache import Tenant
 from understudy.scheduler.columns import Columns, NodeView
 from understudy.scheduler.diagnosis import count
 from understudy.scheduler.nominations import Nominee
-from understudy.scheduler.profile import FILTERS
 from understudy.scheduler.resources import PODS
 from understudy.scheduler.shape import Shape, Usage
 
@@ -38,7 +37,7 @@ class Trial(Protocol):
 
 def begin(shape: Shape, columns: Columns, row: int, rivals: Iterable[Nominee]) -> Trial:
     """A trial of that row, which is real, with the pods nominated for it."""
-    if shape.social is None:
+    if not shape.asked.wide:
         return _Alone(shape, columns.view(row), rivals)
     return _Among(shape, columns, row, rivals)
 
@@ -48,7 +47,7 @@ class _Alone:
 
     def __init__(self, shape: Shape, view: NodeView, rivals: Iterable[Nominee]) -> None:
         self._shape = shape
-        self._filters = [each for each in FILTERS if not each.OF_NODE and each.applies(shape)]
+        self._filters = shape.asked.pod_filters
         self._used = dict(view.requested)
         self._ports = list(view.ports)
         self._mounts = Counter(view.mounts)

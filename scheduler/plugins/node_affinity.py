@@ -1,55 +1,76 @@
 """NodeAffinity: nodeSelector and required node affinity decide, preferred node affinity weighs.
 
-Answers to plugins/nodeaffinity/node_affinity.go; what its PreFilter does with node names is `Shape.names`.
+A profile may add an affinity of its own to every pod's. Answers to plugins/nodeaffinity/node_affinity.go.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 
 from understudy.scheduler.columns import Columns, Mask, NodeView, Numbers, Rows
-from understudy.scheduler.framework import Rejection
+from understudy.scheduler.framework import Rejection, Verdict
 from understudy.scheduler.kinds import Node
-from understudy.scheduler.shape import Shape
+from understudy.scheduler.shape import Preferred, Shape
+from understudy.values.node_selector import NodeSelector
 
-NAME = "NodeAffinity"
-OF_NODE = True
-NORMALIZED = True
-REVERSED = False
 REASON = "node(s) didn't match Pod's node affinity/selector"
+ENFORCED = "node(s) didn't match scheduler-enforced node affinity"
 CONFLICT = "pod affinity terms conflict"
 
 
-def applies(shape: Shape) -> bool:
-    """Pods with a node selector or node affinity of either kind."""
-    return bool(shape.selector or shape.required is not None or shape.preferred)
+@dataclass(frozen=True, slots=True)
+class NodeAffinity:
+    """`required` and `preferred` are what the profile adds."""
 
+    required: NodeSelector | None = None
+    preferred: Preferred = ()
+    NAME = "NodeAffinity"
+    OF_NODE = True
+    NORMALIZED = True
+    REVERSED = False
 
-def mask(shape: Shape, columns: Columns, rows: Rows) -> Mask:
-    """The rows whose labels and name match."""
-    nodes = (columns.nodes[row] for row in columns.each(rows))
-    return np.array([node is not None and shape.admits(node) for node in nodes], np.bool_)
+    def applies(self, shape: Shape) -> bool:
+        """Pods with a node selector or node affinity of either kind; all, if the profile adds one."""
+        own = bool(shape.selector or shape.required is not None or shape.preferred)
+        return own or self.required is not None or bool(self.preferred)
 
+    def pre_filter(self, shape: Shape) -> Verdict | None:
+        """The nodes that the pod names, if that is how its affinity chooses."""
+        if shape.conflict:
+            return Verdict(CONFLICT)
+        return None if shape.names is None else Verdict(names=shape.names)
 
-def rejections(shape: Shape, columns: Columns, rows: Rows) -> list[Rejection]:
-    """The rows that do not match."""
-    others = ~mask(shape, columns, rows)
-    return [Rejection(REASON, others, others)]
+    def mask(self, shape: Shape, columns: Columns, rows: Rows) -> Mask:
+        """The rows whose labels and name match."""
+        nodes = (columns.nodes[row] for row in columns.each(rows))
+        return np.array([node is not None and not self._against(shape, node) for node in nodes], np.bool_)
 
+    def rejections(self, shape: Shape, columns: Columns, rows: Rows) -> list[Rejection]:
+        """The rows that do not match."""
+        nodes = (columns.nodes[row] for row in columns.each(rows))
+        said = [REASON if node is None else self._against(shape, node) for node in nodes]
+        wheres = ((reason, np.array([each == reason for each in said], np.bool_)) for reason in (ENFORCED, REASON))
+        return [Rejection(reason, where, where) for reason, where in wheres]
 
-def reasons(shape: Shape, node: NodeView) -> list[str]:
-    """The plain form."""
-    return [] if shape.admits(node.node) else [REASON]
+    def reasons(self, shape: Shape, node: NodeView) -> list[str]:
+        """The plain form."""
+        against = self._against(shape, node.node)
+        return [against] if against else []
 
+    def scores(self, shape: Shape, columns: Columns, rows: Rows) -> Numbers:
+        """The weights of the preferred terms that match."""
+        nodes = (columns.nodes[row] for row in columns.each(rows))
+        return np.array([0 if node is None else self._weight(shape, node) for node in nodes], np.int64)
 
-def scores(shape: Shape, columns: Columns, rows: Rows) -> Numbers:
-    """The weights of the preferred terms that match."""
-    nodes = (columns.nodes[row] for row in columns.each(rows))
-    return np.array([0 if node is None else _weight(shape, node) for node in nodes], np.int64)
+    def score(self, shape: Shape, node: NodeView) -> int:
+        """The plain form of `scores`."""
+        return self._weight(shape, node.node)
 
+    def _against(self, shape: Shape, node: Node) -> str:
+        if self.required is not None and not self.required.matches(node.metadata.labels, node.name):
+            return ENFORCED
+        return "" if shape.admits(node) else REASON
 
-def score(shape: Shape, node: NodeView) -> int:
-    """The plain form of `scores`."""
-    return _weight(shape, node.node)
-
-
-def _weight(shape: Shape, node: Node) -> int:
-    return sum(weight for weight, term in shape.preferred if term.matches(node.metadata.labels, node.name))
+    def _weight(self, shape: Shape, node: Node) -> int:
+        labels, name = node.metadata.labels, node.name
+        return sum(weight for weight, term in (*shape.preferred, *self.preferred) if term.matches(labels, name))

@@ -1,9 +1,10 @@
 """PodTopologySpread: pods of a group lie evenly over zones, hosts or whatever label divides the nodes.
 
-Answers to plugins/podtopologyspread (filtering.go, scoring.go), with its system default constraints.
+Answers to plugins/podtopologyspread (filtering.go, scoring.go).
 """
 
 import math
+from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
@@ -11,51 +12,55 @@ import numpy as np
 from understudy.scheduler.columns import Columns, Mask, Numbers
 from understudy.scheduler.framework import MAX_SCORE, Rejection
 from understudy.scheduler.shape import Shape
-from understudy.scheduler.terms import HOSTNAME, Constraint
+from understudy.scheduler.terms import HOSTNAME, SYSTEM_SPREAD, Constraint, Spread
 from understudy.scheduler.tolerations import admitted
 from understudy.scheduler.topology import NOWHERE, Sums, add_up
 
-NAME = "PodTopologySpread"
 UNEVEN = "node(s) didn't match pod topology spread constraints"
 MISSING = f"{UNEVEN} (missing required label)"
 
 
-def applies(shape: Shape) -> bool:
-    """Pods with constraints, their own or the default ones."""
-    return shape.social is not None and bool(shape.social.hard or shape.social.soft)
+@dataclass(frozen=True, slots=True)
+class PodTopologySpread:
+    """`spread` are the constraints of pods that have none; `surroundings` puts them into what such pods want."""
 
+    spread: Spread = SYSTEM_SPREAD
+    NAME = "PodTopologySpread"
 
-def rejections(shape: Shape, columns: Columns) -> list[Rejection]:
-    """The rows without one of the labels, and those whose domain would have too many more than the emptiest has."""
-    hard = shape.social.hard if shape.social is not None else ()
-    missing, uneven = np.zeros(columns.size, np.bool_), np.zeros(columns.size, np.bool_)
-    complete = _complete(hard, columns)
-    for each in hard:
-        domain = columns.domains(each.key)
-        sums, lowest = _census(each, shape, columns, complete)
-        left = ~(missing | uneven)
-        missing |= left & (domain == NOWHERE)
-        uneven |= left & (domain != NOWHERE) & (sums[domain] + each.self_match - lowest > each.max_skew)
-    return [Rejection(MISSING, missing, missing), Rejection(UNEVEN, uneven, np.zeros_like(uneven))] if hard else []
+    def applies(self, shape: Shape) -> bool:
+        """Pods with constraints, their own or the default ones."""
+        return shape.social is not None and bool(shape.social.hard or shape.social.soft)
 
+    def rejections(self, shape: Shape, columns: Columns) -> list[Rejection]:
+        """The rows without one of the labels, and those whose domain would have too many more than the emptiest has."""
+        hard = shape.social.hard if shape.social is not None else ()
+        missing, uneven = np.zeros(columns.size, np.bool_), np.zeros(columns.size, np.bool_)
+        complete = _complete(hard, columns)
+        for each in hard:
+            domain = columns.domains(each.key)
+            sums, lowest = _census(each, shape, columns, complete)
+            left = ~(missing | uneven)
+            missing |= left & (domain == NOWHERE)
+            uneven |= left & (domain != NOWHERE) & (sums[domain] + each.self_match - lowest > each.max_skew)
+        return [Rejection(MISSING, missing, missing), Rejection(UNEVEN, uneven, np.zeros_like(uneven))] if hard else []
 
-def points(shape: Shape, columns: Columns, feasible: Mask) -> Numbers:
-    """The fewer pods in a node's domains, the more; 0 for nodes without one of the labels, unless by default."""
-    social = shape.social
-    found = np.zeros(columns.size, np.int64)
-    if social is None or not social.soft:
+    def points(self, shape: Shape, columns: Columns, feasible: Mask) -> Numbers:
+        """The fewer pods in a node's domains, the more; 0 for nodes without one of the labels, unless by default."""
+        social = shape.social
+        found = np.zeros(columns.size, np.int64)
+        if social is None or not social.soft:
+            return found
+        complete = columns.real[: columns.size] if social.defaulted else _complete(social.soft, columns)
+        scored = feasible & complete
+        if not scored.any():
+            return found
+        crowded = np.zeros(columns.size)
+        for each in social.soft:
+            crowded += _crowding(each, shape, columns, complete, scored)
+        rounded = np.floor(crowded[scored] + 0.5).astype(np.int64)
+        highest, lowest = int(rounded.max()), int(rounded.min())
+        found[scored] = MAX_SCORE * (highest + lowest - rounded) // highest if highest else MAX_SCORE
         return found
-    complete = columns.real[: columns.size] if social.defaulted else _complete(social.soft, columns)
-    scored = feasible & complete
-    if not scored.any():
-        return found
-    crowded = np.zeros(columns.size)
-    for each in social.soft:
-        crowded += _crowding(each, shape, columns, complete, scored)
-    rounded = np.floor(crowded[scored] + 0.5).astype(np.int64)
-    highest, lowest = int(rounded.max()), int(rounded.min())
-    found[scored] = MAX_SCORE * (highest + lowest - rounded) // highest if highest else MAX_SCORE
-    return found
 
 
 def _complete(constraints: tuple[Constraint, ...], columns: Columns) -> Mask:

@@ -9,7 +9,8 @@ from understudy.scheduler.columns import NodeView
 from understudy.scheduler.images import Image
 from understudy.scheduler.kinds import Node, Pod
 from understudy.scheduler.resources import PODS, allocatable
-from understudy.scheduler.shape import HostPort, PodInfo, Shape, Shapes, usage_of
+from understudy.scheduler.shape import HostPort, PodInfo, Shape, usage_of
+from understudy.scheduler.shapes import Shapes
 
 Json = dict[str, Any]
 SHAPES = Shapes()

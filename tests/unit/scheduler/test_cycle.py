@@ -15,7 +15,7 @@ from understudy.scheduler.columns import Columns
 from understudy.scheduler.cycle import Cycle, Placement
 from understudy.scheduler.diagnosis import Diagnosis
 from understudy.scheduler.kinds import Node
-from understudy.scheduler.profile import FILTERS, SCORES
+from understudy.scheduler.registry import DEFAULT
 from understudy.scheduler.shape import Shape, usage_of
 
 NAMES = [f"node-{number}" for number in range(7)]
@@ -131,13 +131,13 @@ def test_both_forms_of_every_plugin_agree(happened: list[tuple[str, object]], wi
     assert {each.node.name: each.requested["pods"] for each in views} == {
         name: len(both.world.pods.get(name, ())) for name in both.world.nodes
     }
-    for filter_ in FILTERS:
+    for filter_ in DEFAULT.filters:
         if filter_.applies(of):
             assert filter_.mask(of, columns, rows).tolist() == [not filter_.reasons(of, each) for each in views]
             rejections = filter_.rejections(of, columns, rows)
             rejected = [[one.reason for one in rejections if one.where[at]] for at in range(len(rows))]
             assert rejected == [filter_.reasons(of, each) for each in views]
-    for score, _ in SCORES:
+    for score, _ in DEFAULT.scores:
         if score.applies(of):
             assert score.scores(of, columns, rows).tolist() == [score.score(of, each) for each in views]
 

@@ -16,22 +16,23 @@ from tests.unit.scheduler.builders import (
 )
 from understudy.scheduler.images import Image, full_name
 from understudy.scheduler.plugins import (
-    balanced,
-    fit,
     image_locality,
-    node_affinity,
     node_name,
     node_ports,
     node_unschedulable,
     taint_toleration,
 )
-from understudy.scheduler.profile import FILTERS, SCORES, WIDE
+from understudy.scheduler.plugins.balanced import NodeResourcesBalancedAllocation
+from understudy.scheduler.plugins.fit import NodeResourcesFit
+from understudy.scheduler.plugins.node_affinity import NodeAffinity
+from understudy.scheduler.registry import DEFAULT
 
+balanced, fit, node_affinity = NodeResourcesBalancedAllocation(), NodeResourcesFit(), NodeAffinity()
 TOLERATE_CORDON = [{"key": "node.kubernetes.io/unschedulable", "operator": "Exists", "effect": "NoSchedule"}]
 
 
 def test_order_and_weights_are_upstreams() -> None:
-    assert [plugin.NAME for plugin in FILTERS] == [
+    assert [plugin.NAME for plugin in DEFAULT.filters] == [
         "NodeUnschedulable",
         "NodeName",
         "TaintToleration",
@@ -39,14 +40,14 @@ def test_order_and_weights_are_upstreams() -> None:
         "NodePorts",
         "NodeResourcesFit",
     ]
-    assert {plugin.NAME: weight for plugin, weight in SCORES} == {
+    assert {plugin.NAME: weight for plugin, weight in DEFAULT.scores} == {
         "TaintToleration": 3,
         "NodeAffinity": 2,
         "NodeResourcesFit": 1,
         "NodeResourcesBalancedAllocation": 1,
         "ImageLocality": 1,
     }
-    assert {plugin.NAME: weight for plugin, weight in WIDE} == {"PodTopologySpread": 2, "InterPodAffinity": 2}
+    assert {plugin.NAME: weight for plugin, weight in DEFAULT.wide} == {"PodTopologySpread": 2, "InterPodAffinity": 2}
 
 
 def test_node_name() -> None:

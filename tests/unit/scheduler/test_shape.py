@@ -3,7 +3,8 @@
 import pytest
 
 from tests.unit.scheduler.builders import Json, affinity, container, label_in, name_in, pod, shape
-from understudy.scheduler.shape import HostPort, Shapes, host_ports, same_usage, usage_of
+from understudy.scheduler.shape import HostPort, host_ports, same_usage, usage_of
+from understudy.scheduler.shapes import Shapes
 
 
 def test_pods_that_want_the_same_share_a_shape() -> None:

@@ -19,8 +19,9 @@ from understudy.scheduler.columns import Columns
 from understudy.scheduler.cycle import Cycle, Placement
 from understudy.scheduler.diagnosis import Diagnosis
 from understudy.scheduler.kinds import Labelled, Node, PlainSelecting, Pod, Selecting, SpreadConstraint
-from understudy.scheduler.plugins import topology_spread
-from understudy.scheduler.shape import Shapes, usage_of
+from understudy.scheduler.plugins.topology_spread import PodTopologySpread
+from understudy.scheduler.shape import usage_of
+from understudy.scheduler.shapes import Shapes
 from understudy.scheduler.standing import totals
 from understudy.scheduler.surroundings import Surroundings
 from understudy.scheduler.terms import badge_of
@@ -257,7 +258,7 @@ def spread_default(one: Pod, both: Both) -> dict[str, int]:
 
 def spread_points(one: Pod, both: Both) -> dict[str, int]:
     shape, columns = both.shapes.describe(one).shape, both.columns
-    found = topology_spread.points(shape, columns, columns.real[: columns.size]).tolist()
+    found = PodTopologySpread().points(shape, columns, columns.real[: columns.size]).tolist()
     return {name: found[columns.row_of[name]] for name in both.crowd.world.nodes}
 
 

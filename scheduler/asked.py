@@ -1,0 +1,81 @@
+"""Which plugins of a profile a shape is the business of: worked out once a shape, read by every look at nodes.
+
+`shapes` makes one for each Shape it makes; `standing`, `cycle`, `trial` and `diagnosis` go by it. Answers to the sets
+of plugins to skip in upstream's CycleState.
+"""
+
+from collections.abc import Hashable
+from typing import NamedTuple
+
+from understudy.scheduler.framework import Verdict, Wide
+from understudy.scheduler.profile import Profile
+from understudy.scheduler.shape import Shape
+
+
+class Narrowed(NamedTuple):
+    """What the PreFilter plugins leave: nothing for a `reason` of `plugins`, or the nodes of `names`."""
+
+    plugins: tuple[str, ...]
+    reason: str = ""
+    names: frozenset[str] = frozenset()
+    hopeful: bool = False
+
+
+class Asked:
+    """`node_filters` look at node objects alone, `pod_filters` at more. `wide_scores` have a weight."""
+
+    __slots__ = (
+        "_shape",
+        "filters",
+        "node_filters",
+        "pod_filters",
+        "pre_filters",
+        "profile",
+        "scores",
+        "versioned",
+        "wide",
+        "wide_scores",
+    )
+
+    def __init__(self, profile: Profile, shape: Shape) -> None:
+        self.profile = profile
+        self._shape = shape
+        self.pre_filters = [each for each in profile.pre_filters if each.applies(shape)]
+        self.filters = [each for each in profile.filters if each.applies(shape)]
+        self.node_filters = [each for each in self.filters if each.OF_NODE]
+        self.pod_filters = [each for each in self.filters if not each.OF_NODE]
+        self.scores = [each for each in profile.scores if each.plugin.applies(shape)]
+        wide = [each for each in profile.wide if each.plugin.applies(shape)]
+        self.wide: list[Wide] = [each.plugin for each in wide]
+        self.wide_scores = [each for each in wide if each.weight]
+        concerned = {each.NAME for each in self.filters} | {each.NAME for each in self.wide}
+        concerned |= {each.plugin.NAME for each in self.scores}
+        self.versioned = [each for each in profile.versioned if each.NAME in concerned]
+
+    def version(self) -> tuple[Hashable, ...]:
+        """Another one if what plugins say may be otherwise although no pod and no node has changed."""
+        return tuple(each.version(self._shape) for each in self.versioned)
+
+    def narrowed(self) -> Narrowed | None:
+        """What the PreFilter plugins have to say; None, as for nearly all pods, if nothing."""
+        if not self.pre_filters:
+            return None
+        names: frozenset[str] | None = None
+        plugins = []
+        for plugin in self.pre_filters:
+            said = plugin.pre_filter(self._shape) or Verdict()
+            if said.reason:
+                return Narrowed((plugin.NAME,), said.reason, hopeful=said.hopeful)
+            if said.names is not None:
+                plugins.append(plugin.NAME)
+                names = said.names if names is None else names & said.names
+        return None if names is None else _left(tuple(plugins), names)
+
+
+def _left(plugins: tuple[str, ...], names: frozenset[str]) -> Narrowed:
+    if names:
+        return Narrowed(plugins, names=names)
+    if len(plugins) == 1:
+        return Narrowed(plugins, f"node(s) didn't satisfy plugin {plugins[0]}")
+    together = " ".join(sorted(plugins))
+    return Narrowed(plugins, f"node(s) didn't satisfy plugin(s) [{together}] simultaneously")
