@@ -4,19 +4,27 @@ The process that watches has one (`component`), and each of those that only answ
 """
 
 import asyncio
+import random
 import secrets
 import time
 from collections.abc import Callable, Coroutine
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from understudy.dns.forward import Forwarder
+from understudy.dns.config import Config
 from understudy.dns.keeper import Copy
 from understudy.dns.metrics import PROTOCOLS, Sample, Times
+from understudy.dns.own import Names, of_hosts
+from understudy.dns.querylog import query_log
 from understudy.dns.records import Zone
+from understudy.dns.rewrite import Rewriter
+from understudy.dns.routes import Routes
 from understudy.dns.server import Server, Service
 from understudy.dns.settings import Settings
 from understudy.dns.table import Table
+
+HOSTS, DECLARED = "hosts", "declared"
+"""Where names beside the cluster's come from."""
 
 
 class Answering:
@@ -26,7 +34,7 @@ class Answering:
         self._settings = settings
         self._loop_name = f"{secrets.token_hex(16)}.understudy-loop"
         self.zone = Zone(settings.domain, pods=settings.pods)
-        self.forwarder = Forwarder(settings.servers(), time.monotonic)
+        self.forwarder = Routes(time.monotonic)
         self.table = Table(self.zone, _version(), loop_name=self._loop_name, on_loop=self.forwarder.found_loop)
         self.copy = Copy(self.zone, self.table.forget, now)
         self._times = (Times(), Times())
@@ -34,8 +42,24 @@ class Answering:
         self._server = Server(self.service)
         self._probing: asyncio.Task[None] | None = None
 
+    def configure(self, config: Config) -> None:
+        """From now on answer as `config` says. Raises OSError: a file of certificates cannot be read."""
+        self.forwarder.configure(config)
+        if self._probing is not None:
+            self._probing.cancel()
+            self._probing = _spawn(self.forwarder.probe(self._loop_name))
+        self.table.rewriter = Rewriter(config.rewrite)
+        self.service.log = query_log(config, random.Random())
+        self.copy.put_own(HOSTS, of_hosts(config))
+        self.table.forget_all()
+
+    def declare(self, names: Names) -> None:
+        """From now on the users' own names are these."""
+        self.copy.put_own(DECLARED, names)
+
     async def start(self, port: int | None = None) -> int:
         """Listen at the address set (or at another port of it); the port. Raises OSError."""
+        self.configure(self._settings.config)
         chosen = await self._server.start(self._settings.host, self._settings.port if port is None else port)
         self._probing = _spawn(self.forwarder.probe(self._loop_name))
         return chosen

@@ -29,17 +29,19 @@ def dns() -> None:
 def query(name: str, kind: str, server: str | None, tcp: bool, timeout: float) -> None:
     """Ask for NAME (an address: for its PTR record). Exit code 1 if there is no such record, 2 without an answer."""
     from understudy.api.config import ConfigError
+    from understudy.dns.config import RESOLV_CONF, target
     from understudy.dns.names import Malformed
     from understudy.dns.query import NoAnswer, ask, found, show
-    from understudy.dns.settings import RESOLV_CONF, upstreams
+    from understudy.dns.settings import servers
 
     number = _number(kind)
     try:
         name, number = _reversed(name, number)
-        servers = upstreams(server or RESOLV_CONF, "server")
-        if not servers:
+        found_servers = servers(server or RESOLV_CONF, "server")
+        if not found_servers:
             raise click.UsageError(f"{RESOLV_CONF} names no server: give one with --server")
-        answer = asyncio.run(ask(servers[0], name, number, tcp=tcp, timeout=timeout))
+        to = target(found_servers[0])
+        answer = asyncio.run(ask((to.host, to.port), name, number, tcp=tcp, timeout=timeout))
         lines = show(answer)
     except (ConfigError, Malformed) as error:
         raise click.UsageError(str(error)) from None

@@ -14,9 +14,12 @@ from typing import Any
 from understudy.api.client import Client
 from understudy.api.watch import Watch
 from understudy.dns.answering import Answering
+from understudy.dns.config import Config
 from understudy.dns.keeper import Keeper
 from understudy.dns.metrics import DnsMetrics, Sample
+from understudy.dns.own import Names as OwnNames
 from understudy.dns.records import Names
+from understudy.dns.reload import Reload
 from understudy.dns.settings import Settings, read
 from understudy.dns.workers import Workers
 from understudy.kinds.meta import Key
@@ -44,6 +47,7 @@ class Dns:
         self._shown = False
         self._watches: list[Watch[Any]] = [Watch(client, store, rng=rng) for store in self.keeper.stores]
         self._tasks: list[asyncio.Task[None]] = []
+        self.reload = Reload(settings.file, settings.root, self.configure)
         self._metrics = DnsMetrics(self._samples, settings.metrics, f"dns://:{settings.port}")
 
     @property
@@ -66,6 +70,7 @@ class Dns:
             WATCH_AGE.labels(watch.kind.id).set_function(watch.silence)
             self._spawn(f"watch {watch.kind.id}", watch.run())
         self._spawn("names", self.keeper.run())
+        self._spawn("configuration", self.reload.run())
         for watch in self._watches:
             await watch.synced.wait()
         await self.keeper.settled()
@@ -95,6 +100,11 @@ class Dns:
         """The debug pages `name` (name) and `state`."""
         return {"name": self._name, "state": self._state}
 
+    def configure(self, config: Config) -> None:
+        """Answer as `config` says from now on, here and in the other processes. Raises OSError."""
+        self.answering.configure(config)
+        self.workers.configure(config)
+
     # Told by the keeper
 
     def put(self, owner: Key, names: Names) -> None:
@@ -106,6 +116,11 @@ class Dns:
         """A Namespace came or went."""
         self.answering.copy.put_namespace(name, there=there)
         self.workers.put_namespace(name, there=there)
+
+    def declare(self, names: OwnNames) -> None:
+        """The users' own names are these."""
+        self.answering.declare(names)
+        self.workers.declare(names)
 
     def _samples(self) -> list[Sample]:
         return [self.answering.sample(), *self.workers.samples()]
@@ -130,7 +145,8 @@ class Dns:
             "cached": len(answering.forwarder),
             "workers": len(self.workers),
             "underWay": len(answering.service),
-            "asked": {"others": counts.misses, "shared": counts.shared, "failed": counts.failed},
+            "asked": {"others": counts.misses, "shared": counts.shared, "failed": counts.failed, "stale": counts.stale},
+            "reloaded": {"done": self.reload.done, "failed": self.reload.failed},
             "looping": answering.forwarder.looping,
             "upstreams": [str(each) for each in answering.forwarder.upstreams],
         }

@@ -1,15 +1,19 @@
 """Questions that are not the cluster's, asked of others: one at a time each, kept as long as the answer says.
 
-`server` calls it for every Query that `table` hands back. The same question asked again while it is under way waits for
-the same answer. Servers are asked in their order, those that failed lately last; when none answers, or all lead back to
-us, that is SERVFAIL. Answers to CoreDNS plugin/forward, plugin/cache and plugin/loop.
+`routes` has one for each zone that says whom to ask. The same question asked again while it is under way waits for the
+same answer. Servers are asked in the order of the policy, those that are down last; when none answers, or all lead back
+to us, that is SERVFAIL, or what was known before. Answers to CoreDNS plugin/forward, plugin/cache and plugin/loop.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from typing import NamedTuple
+import random
+from collections.abc import Callable, Sequence
 
+from understudy.dns.cache import Asked, Cache, Hit
+from understudy.dns.config import Cache as CacheSettings
+from understudy.dns.config import Forward
+from understudy.dns.health import Exchange, Watcher, in_order
 from understudy.dns.lookup import Finding, Record
 from understudy.dns.message import Reply, answers, read
 from understudy.dns.names import NOERROR, NXDOMAIN, REFUSED, SERVFAIL, Malformed, to_wire
@@ -18,22 +22,8 @@ from understudy.dns.wire import CD, Query, message
 
 log = logging.getLogger(__name__)
 
-KEEP = 30
-"""Seconds an answer is kept at most, negative ones, too: as in the Corefile of kubeadm (cache 30)."""
-ENTRIES = 10_000
-UNDER_WAY = 1000
-"""Questions under way at most, as in the Corefile of kubeadm (max_concurrent 1000)."""
 TOTAL = 5.0
 """Seconds until an asker is told that nobody answers."""
-
-Exchange = Callable[[Upstream, bytes], Awaitable[bytes]]
-Asked = tuple[bytes, bool, bool]
-"""Question in lower case, DO, CD: what two askers must have in common to get the same answer."""
-
-
-class Kept(NamedTuple):
-    reply: Reply
-    since: float
 
 
 class Counts:
@@ -45,6 +35,8 @@ class Counts:
         self.shared = 0
         self.failed = 0
         self.refused = 0
+        self.stale = 0
+        self.renewed = 0
         self.rcodes: dict[tuple[str, int], int] = {}
 
 
@@ -52,28 +44,35 @@ class Forwarder:
     """`clock` counts seconds and never goes back. Without upstreams everything is REFUSED."""
 
     def __init__(
-        self, upstreams: Sequence[Upstream], clock: Callable[[], float], *, exchange: Exchange = exchange
+        self,
+        upstreams: Sequence[Upstream],
+        clock: Callable[[], float],
+        *,
+        forward: Forward | None = None,
+        cache: CacheSettings | None = None,
+        counts: Counts | None = None,
+        exchange: Exchange = exchange,
+        rng: random.Random | None = None,
     ) -> None:
         self.upstreams = list(upstreams)
-        self.counts = Counts()
+        self.settings = forward or Forward()
+        self.cache = Cache(cache or CacheSettings())
+        self.counts = counts or Counts()
         self.looping = False
         self._clock = clock
         self._exchange = exchange
-        self._kept: dict[Asked, Kept] = {}
+        self._rng = rng or random.Random()
+        self._turn = 0
+        self._watcher = Watcher(exchange, self.settings.healthCheck)
         self._under_way: dict[Asked, asyncio.Task[Reply]] = {}
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self.cache)
 
     def kept(self, query: Query, limit: int) -> bytes | None:
-        """The answer, if it is known and still holds."""
-        asked = _asked(query)
-        kept = self._kept.get(asked)
-        age = int(self._clock() - kept.since) if kept else 0
-        if kept is None or age >= min(kept.reply.life, KEEP):
-            return None
-        self.counts.hits += 1
-        return kept.reply.answer(query, limit, age)
+        """The answer, if it is known and still holds, or may be given although it does not."""
+        hit = self._hit(_asked(query))
+        return None if hit is None else hit.reply.answer(query, limit, hit.age)
 
     async def answer(self, query: Query, limit: int) -> bytes:
         """The answer for one asker, in any case."""
@@ -86,7 +85,7 @@ class Forwarder:
         return reply.answer(query, limit, age)
 
     async def complete(self, query: Query, begun: Finding, limit: int) -> bytes:
-        """The answer that begins with CNAMEs of ours and goes on outside: both together."""
+        """The answer that begins with CNAMEs of ours, or with a rewritten name, and goes on outside: both together."""
         assert begun.outside is not None
         question = to_wire(begun.outside) + query.question[-4:]
         try:
@@ -96,26 +95,51 @@ class Forwarder:
             return message(query, SERVFAIL, Finding(answers=begun.answers), limit)
         rcode = reply.rcode if reply.rcode in (NOERROR, NXDOMAIN) else SERVFAIL
         aged = [Record(each.name, each.type, max(each.ttl - age, 1), each.data) for each in rest]
+        if not begun.answers:  # a rewritten name: no CNAME says what it leads to
+            aged = [each._replace(name=query.name) if each.name == begun.outside else each for each in aged]
         return message(query, rcode, Finding(answers=(*begun.answers, *aged)), limit)
 
     async def _reply(self, asked: Asked) -> tuple[Reply, int]:
         """The reply and its age in seconds. Raises Unanswered, Overrun."""
-        kept = self._kept.get(asked)
-        if kept is not None and (age := int(self._clock() - kept.since)) < min(kept.reply.life, KEEP):
-            self.counts.hits += 1
-            return kept.reply, age
+        hit = self._hit(asked)
+        if hit is not None:
+            return hit.reply, hit.age
+        old = self.cache.get(asked, self._clock())
+        try:
+            reply = await asyncio.shield(self._asking(asked))
+        except Unanswered:
+            if old is None:
+                raise
+        else:
+            if old is None or reply.rcode in (NOERROR, NXDOMAIN):
+                return reply, 0
+        self.counts.stale += 1
+        return old.reply, old.age
+
+    def _hit(self, asked: Asked) -> Hit | None:
+        """What can be given at once; if need be, it is asked for anew meanwhile."""
+        hit = self.cache.get(asked, self._clock())
+        if hit is None or (hit.stale and self.cache.settings.staleMode == "verify"):
+            return None
+        self.counts.hits += 1
+        self.counts.stale += hit.stale
+        if hit.renew and asked not in self._under_way and len(self._under_way) < self.settings.maxConcurrent:
+            self.counts.renewed += 1
+            self._begin(asked)
+        return hit
+
+    def _asking(self, asked: Asked) -> "asyncio.Task[Reply]":
         task = self._under_way.get(asked)
         if task is not None:
             self.counts.shared += 1
-        else:
-            task = self._begin(asked)
-        return await asyncio.shield(task), 0
-
-    def _begin(self, asked: Asked) -> "asyncio.Task[Reply]":
-        if not self.upstreams or len(self._under_way) >= UNDER_WAY:
+            return task
+        if not self.upstreams or len(self._under_way) >= self.settings.maxConcurrent:
             self.counts.refused += 1
             raise Overrun
         self.counts.misses += 1
+        return self._begin(asked)
+
+    def _begin(self, asked: Asked) -> "asyncio.Task[Reply]":
         task = asyncio.get_running_loop().create_task(self._ask(asked))
         self._under_way[asked] = task
         task.add_done_callback(lambda done: self._ended(asked, done))
@@ -126,12 +150,7 @@ class Forwarder:
         if task.cancelled() or task.exception() is not None:  # looked at, so that nobody is told of it
             self.counts.failed += 1
             return
-        reply = task.result()
-        if reply.life > 0:
-            self._kept.pop(asked, None)
-            self._kept[asked] = Kept(reply, self._clock())
-            if len(self._kept) > ENTRIES:
-                del self._kept[next(iter(self._kept))]
+        self.cache.put(asked, task.result(), self._clock())
 
     async def _ask(self, asked: Asked) -> Reply:
         """One after the other, within TOTAL. Raises Unanswered."""
@@ -156,16 +175,17 @@ class Forwarder:
             reply = read(await self._exchange(upstream, ask_for(question, dnssec=dnssec, unchecked=unchecked)))
         except (Unanswered, Malformed) as error:
             log.debug("%s", error)
-            upstream.did(well=False, now=self._clock())
+            upstream.did(well=False)
+            self._watcher.suspect(upstream)
             return None
-        upstream.did(well=True, now=self._clock())
+        upstream.did(well=True)
         label = str(upstream), reply.rcode
         self.counts.rcodes[label] = self.counts.rcodes.get(label, 0) + 1
         return reply
 
     def _in_order(self) -> list[Upstream]:
-        now = self._clock()
-        return sorted(self.upstreams, key=lambda each: each.resting_until > now)
+        self._turn += 1
+        return in_order(self.upstreams, self.settings.policy, self._turn, self._rng, self.settings.maxFails)
 
     async def probe(self, name: str) -> None:
         """Ask every server for a name that only we know of: if the question comes in here, they lead back to us."""
@@ -180,10 +200,15 @@ class Forwarder:
             servers = ", ".join(map(str, self.upstreams))
             log.error(
                 "questions forwarded to %s come back here: nothing is forwarded until this is put right; name other"
-                " servers (--dns-forward), or give this pod another resolv.conf (dnsPolicy: Default)",
+                " servers (--dns-forward, forward.to), or give this pod another resolv.conf (dnsPolicy: Default)",
                 servers,
             )
         self.looping = True
+
+    async def drain(self) -> None:
+        """End once nobody waits any more; nobody begins to."""
+        await asyncio.gather(*self._under_way.values(), return_exceptions=True)
+        await self.close()
 
     async def close(self) -> None:
         """Give up what is under way."""
@@ -191,6 +216,10 @@ class Forwarder:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._watcher.close()
+        for upstream in self.upstreams:
+            if upstream.link is not None:
+                await upstream.link.close()
 
 
 class Overrun(Exception):
@@ -199,9 +228,3 @@ class Overrun(Exception):
 
 def _asked(query: Query) -> Asked:
     return query.key, bool(query.edns and query.edns.dnssec), bool(query.flags & CD)
-
-
-def servers_of(resolv_conf: str) -> list[Upstream]:
-    """The name servers of a resolv.conf, the first three as everywhere."""
-    words = (line.split() for line in resolv_conf.splitlines())
-    return [Upstream(each[1]) for each in words if len(each) > 1 and each[0] == "nameserver"][:3]

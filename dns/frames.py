@@ -8,7 +8,9 @@ import asyncio
 import msgspec
 from msgspec import Struct
 
+from understudy.dns.config import Config
 from understudy.dns.metrics import Sample
+from understudy.dns.own import Names as OwnNames
 from understudy.dns.records import Names
 from understudy.dns.settings import Settings
 
@@ -35,6 +37,18 @@ class PutNamespace(Struct, tag=True):
     there: bool
 
 
+class Declare(Struct, tag=True):
+    """The users' own names are these."""
+
+    names: OwnNames
+
+
+class Configure(Struct, tag=True):
+    """The configuration is this."""
+
+    config: Config
+
+
 class Synced(Struct, tag=True):
     """The zone is known whole."""
 
@@ -45,7 +59,7 @@ class Counted(Struct, tag=True):
     sample: Sample
 
 
-Frame = Begin | Put | PutNamespace | Synced | Counted
+Frame = Begin | Put | PutNamespace | Declare | Configure | Synced | Counted
 
 _encode = msgspec.msgpack.Encoder(enc_hook=dict).encode
 _decoder: msgspec.msgpack.Decoder[Frame] = msgspec.msgpack.Decoder(Frame)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from understudy.dns.kinds import ENDPOINT_SLICES, NAMESPACES, SERVICES, EndpointSlice, Service
+from understudy.dns.own import Names as OwnNames
 from understudy.dns.records import Names, Zone, of_service
 from understudy.kinds.meta import Key, Obj
 from understudy.state.store import Index, Store
@@ -27,6 +28,7 @@ class Told(Protocol):
 
     def put(self, owner: Key, names: Names) -> None: ...
     def put_namespace(self, name: str, *, there: bool) -> None: ...
+    def declare(self, names: OwnNames) -> None: ...
 
 
 class Keeper:
@@ -130,6 +132,9 @@ class Copy:
 
     def put_namespace(self, name: str, *, there: bool) -> None:
         self._changed(self._zone.put_namespace(name, there=there))
+
+    def put_own(self, source: str, names: OwnNames) -> None:
+        self._changed(self._zone.own.put(source, names))
 
     def _changed(self, names: set[str]) -> None:
         if names:

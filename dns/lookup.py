@@ -1,7 +1,8 @@
 """What a question about the cluster is answered: pure, from the zone alone. `table` keeps what it was told.
 
-A CNAME is followed inside the zone; where it leads out of it, the caller is told what to ask others. Answers to CoreDNS
-plugin/kubernetes/handler.go and plugin/backend_lookup.go, RFC 1034 4.3.2, RFC 2308 and RFC 8482.
+Names of the configuration and of the users' own (`own`) come before the cluster's. A CNAME is followed inside the
+zones; where it leads out of them, the caller is told what to ask others. Answers to CoreDNS plugin/kubernetes
+(handler.go) and plugin/backend_lookup.go, RFC 1034 4.3.2, RFC 2308 and RFC 8482.
 """
 
 from collections.abc import Iterable
@@ -10,6 +11,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import NamedTuple
 
 from understudy.dns.names import AAAA, ANY, CNAME, HINFO, NOERROR, NXDOMAIN, PTR, SOA, SRV, TXT, A, is_below
+from understudy.dns.own import Found
 from understudy.dns.records import Rrsets, Zone
 
 CHAIN = 8
@@ -44,41 +46,64 @@ class Finding:
 
 def look_up(zone: Zone, name: str, kind: int) -> Finding | None:
     """The answer to a question of class IN; None if it is not about the cluster and others are to be asked."""
-    if not is_below(name, zone.origin):
+    place = _place(zone, name)
+    if place is None:
         return _reverse(zone, name) if kind == PTR else None
     chain: list[Record] = []
     while len(chain) < CHAIN:
-        held = _held(zone, name)
-        if held is None:
-            return Finding(NXDOMAIN, tuple(chain), (soa(zone),))
-        if kind in (CNAME, ANY) or CNAME not in held:
-            return _found(zone, name, kind, held, chain)
-        target = held[CNAME][0]
-        chain.append(Record(name, CNAME, zone.ttl, target))
+        if place.held is None:
+            return Finding(NXDOMAIN, tuple(chain), _authority(zone, place))
+        if kind in (CNAME, ANY) or CNAME not in place.held:
+            return _found(zone, name, kind, place, chain)
+        target = str(place.held[CNAME][0])
+        chain.append(Record(name, CNAME, place.ttl, target))
         name = target.removesuffix(".")
-        if not is_below(name, zone.origin):
+        place = _place(zone, name)
+        if place is None:
             return Finding(answers=tuple(chain), outside=name)
         if any(name == each.name for each in chain):
             break
     return Finding(answers=tuple(chain))
 
 
-def soa(zone: Zone) -> Record:
-    """The start of authority, with CoreDNS's times."""
-    times = f"{zone.serial} 7200 1800 86400 {zone.ttl}"
-    return Record(zone.origin, SOA, zone.ttl, f"ns.dns.{zone.origin}. hostmaster.{zone.origin}. {times}")
+def origin_of(zone: Zone, name: str) -> str:
+    """The zone of ours that the name is in."""
+    place = zone.own.find(name)
+    return place.origin if place is not None else zone.origin
 
 
-def _found(zone: Zone, name: str, kind: int, held: Rrsets, chain: list[Record]) -> Finding:
+def soa(zone: Zone, place: Found | None = None) -> Record:
+    """The start of authority of the cluster's zone or of the place's, with CoreDNS's times."""
+    origin, ttl = (place.origin, place.negative) if place is not None else (zone.origin, zone.ttl)
+    times = f"{zone.serial} 7200 1800 86400 {ttl}"
+    return Record(origin, SOA, ttl, f"ns.dns.{zone.origin}. hostmaster.{zone.origin}. {times}")
+
+
+def _authority(zone: Zone, place: Found) -> tuple[Record, ...]:
+    """Of no zone of ours, of names of a hosts block, none is known."""
+    return (soa(zone, place),) if place.origin else ()
+
+
+def _place(zone: Zone, name: str) -> Found | None:
+    """What is known about a name; None if others are to be asked."""
+    found = zone.own.find(name)
+    if found is not None:
+        return found
+    return Found(_held(zone, name), zone.ttl, zone.origin, zone.ttl) if is_below(name, zone.origin) else None
+
+
+def _found(zone: Zone, name: str, kind: int, place: Found, chain: list[Record]) -> Finding:
     """The name is there; it may hold nothing of the kind (RFC 2308: no error, no answer)."""
     if kind == ANY:
-        return Finding(answers=(Record(name, HINFO, zone.ttl, REFUSES_ANY),))
-    if kind == SOA and name == zone.origin:
-        return Finding(answers=(*chain, soa(zone)))
-    answers = list(_records(zone, name, kind, held))
-    lasting = not chain and name in zone.names
+        return Finding(answers=(Record(name, HINFO, place.ttl, REFUSES_ANY),))
+    if kind == SOA and name == place.origin:
+        return Finding(answers=(*chain, soa(zone, place)))
+    assert place.held is not None
+    ttl = VERSION_TTL if kind == TXT and name == f"dns-version.{zone.origin}" else place.ttl
+    answers = [Record(name, kind, ttl, data) for data in place.held.get(kind, ())]
+    lasting = not chain and place.held is zone.names.get(name)
     if not answers:
-        return Finding(answers=tuple(chain), authority=(soa(zone),), lasting=lasting)
+        return Finding(answers=tuple(chain), authority=_authority(zone, place), lasting=lasting)
     additional = tuple(_targets(zone, answers)) if kind == SRV else ()
     return Finding(answers=(*chain, *answers), additional=additional, lasting=lasting)
 
@@ -121,14 +146,14 @@ def _address(label: str) -> IPv4Address | IPv6Address | None:
 
 
 def _records(zone: Zone, name: str, kind: int, held: Rrsets) -> Iterable[Record]:
-    ttl = VERSION_TTL if kind == TXT else zone.ttl
-    return (Record(name, kind, ttl, data) for data in held.get(kind, ()))
+    return (Record(name, kind, zone.ttl, data) for data in held.get(kind, ()))
 
 
 def _targets(zone: Zone, services: Iterable[Record]) -> Iterable[Record]:
     """The addresses of what SRV records point to, each once."""
     targets = dict.fromkeys(str(each.data).rpartition(" ")[2].removesuffix(".") for each in services)
     for target in targets:
-        held = zone.names.get(target, {})
+        place = zone.own.find(target)
+        held, ttl = (place.held, place.ttl) if place is not None else (zone.names.get(target), zone.ttl)
         for kind in (A, AAAA):
-            yield from _records(zone, target, kind, held)
+            yield from (Record(target, kind, ttl, data) for data in (held or {}).get(kind, ()))

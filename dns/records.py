@@ -13,6 +13,7 @@ from typing import Literal
 
 from understudy.dns.kinds import Endpoint, EndpointSlice, Port, Service
 from understudy.dns.names import AAAA, CNAME, NS, PTR, SRV, TXT, A, Malformed, is_address, reverse, to_wire
+from understudy.dns.own import Own
 from understudy.kinds.meta import Key
 
 SCHEMA_VERSION = "1.1.0"
@@ -34,6 +35,7 @@ NOTHING: Rrsets = MappingProxyType({})
 class Zone:
     """All names of the cluster, and those of its addresses. `pods`: whether a-b-c-d.NAMESPACE.pod names are answered.
 
+    `own`: names of the configuration and of the users' own, which come first.
     `serial` is the SOA's: whoever changes the zone sets it.
     """
 
@@ -44,6 +46,7 @@ class Zone:
         self.serial = 1
         self.namespaces: set[str] = set()
         self.names: Names = {}
+        self.own = Own()
         self._of: dict[Key, Names] = {}
         self._shared: dict[str, tuple[tuple[Key, Rrsets], ...]] = {}
         self._fixed = self._apex()

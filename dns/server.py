@@ -13,9 +13,10 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Protocol, cast
 
-from understudy.dns.forward import Forwarder
-from understudy.dns.lookup import look_up
+from understudy.dns.lookup import Finding, look_up
 from understudy.dns.names import REFUSED
+from understudy.dns.querylog import QueryLog
+from understudy.dns.rewrite import renamed
 from understudy.dns.table import Table
 from understudy.dns.wire import Query, message
 
@@ -45,13 +46,22 @@ class Seconds(Protocol):
     def __call__(self, seconds: float, count: int, *, tcp: bool) -> None: ...
 
 
-class Service:
-    """What both kinds of sockets do with a message: answered at once, or by a task."""
+class Others(Protocol):
+    """Who asks other servers: `forward.Forwarder`, or several by zone (`routes.Routes`)."""
 
-    def __init__(self, table: Table, forwarder: Forwarder, timed: Seconds = lambda *_, **__: None) -> None:
+    def kept(self, query: Query, limit: int) -> bytes | None: ...
+    async def answer(self, query: Query, limit: int) -> bytes: ...
+    async def complete(self, query: Query, begun: Finding, limit: int) -> bytes: ...
+
+
+class Service:
+    """What both kinds of sockets do with a message: answered at once, or by a task. `log`: if questions are logged."""
+
+    def __init__(self, table: Table, forwarder: Others, timed: Seconds = lambda *_, **__: None) -> None:
         self.table = table
         self.forwarder = forwarder
         self.timed = timed
+        self.log: QueryLog | None = None
         self.dropped = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -73,7 +83,7 @@ class Service:
         try:
             found = self.table.quick(data, tcp=tcp)
             if isinstance(found, Query):
-                known = self.forwarder.kept(found, found.limit(tcp=tcp))
+                known = self._known(found, tcp=tcp)
                 if known is None and len(self._tasks) >= WAITING:
                     known = message(found, REFUSED, authoritative=False)
                 return found if known is None else self._counted(found, known, tcp=tcp)
@@ -82,6 +92,25 @@ class Service:
             self.dropped += 1
             return None
         return found
+
+    def _known(self, query: Query, *, tcp: bool) -> bytes | None:
+        """What others answered lately, to a question about this very name."""
+        if self.table.rewriter.of(query.name) != query.name:
+            return None
+        return self.forwarder.kept(query, query.limit(tcp=tcp))
+
+    def noted(self, send: Callable[[bytes], None], data: bytes, peer: Any, *, tcp: bool) -> Callable[[bytes], None]:
+        """`send`, and what is sent is logged if it is to be."""
+        log = self.log
+        if log is None:
+            return send
+        began = time.perf_counter()
+
+        def both(answer: bytes) -> None:
+            send(answer)
+            log.saw(data, answer, peer, time.perf_counter() - began, tcp=tcp)
+
+        return both
 
     def later(self, query: Query, send: Callable[[bytes], None], *, tcp: bool) -> "asyncio.Task[None]":
         """Ask others, then send."""
@@ -98,9 +127,12 @@ class Service:
             self.dropped += 1
 
     def _ask(self, query: Query, limit: int) -> Awaitable[bytes]:
-        finding = look_up(self.table.zone, query.name, query.type) if self.table.synced else None
+        name = self.table.rewriter.of(query.name)
+        finding = look_up(self.table.zone, name, query.type) if self.table.synced else None
         if finding is not None and finding.outside is not None:
-            return self.forwarder.complete(query, finding, limit)
+            return self.forwarder.complete(query, renamed(finding, name, query.name), limit)
+        if name != query.name:
+            return self.forwarder.complete(query, Finding(outside=name), limit)
         return self.forwarder.answer(query, limit)
 
     def _counted(self, query: Query, answer: bytes, *, tcp: bool) -> bytes:
@@ -146,7 +178,7 @@ class Server:
 
     def _readable(self, sock: socket.socket) -> None:
         """Answer what has come in, up to a batch of it."""
-        receive, send, quick = sock.recvfrom, sock.sendto, self._service.quick
+        receive, send, quick, noted = sock.recvfrom, sock.sendto, self._service.quick, self._service.log
         started, count = time.perf_counter(), 0
         while count < BATCH:
             try:
@@ -160,8 +192,11 @@ class Server:
                     send(found, peer)
                 except OSError:
                     self._service.dropped += 1
+                if noted is not None:
+                    noted.saw(data, found, peer, time.perf_counter() - started, tcp=False)
             elif isinstance(found, Query):
-                self._service.later(found, partial(self._send, sock, peer), tcp=False)
+                answer = self._service.noted(partial(self._send, sock, peer), data, peer, tcp=False)
+                self._service.later(found, answer, tcp=False)
         if count:
             self._service.timed((time.perf_counter() - started) / count, count, tcp=False)
 
@@ -186,9 +221,11 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._choked = False
+        self._peer: Any = ("", 0)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        self._peer = transport.get_extra_info("peername") or self._peer
         if len(self._all) >= CONNECTIONS:
             self._transport.abort()
             return
@@ -235,7 +272,8 @@ class Connection(asyncio.Protocol):
         self._look()
 
     def _one(self, data: bytes) -> None:
-        task = self._service.answer(data, self._send, tcp=True)
+        send = self._service.noted(self._send, data, self._peer, tcp=True)
+        task = self._service.answer(data, send, tcp=True)
         if task is not None:
             self._waiting.add(task)
             task.add_done_callback(self._answered)

@@ -1,58 +1,69 @@
 """What cluster DNS can be told, read from the settings of the process and from files they name.
 
-Read once by `component.make_dns`. Defaults are those of CoreDNS's Corefile in kubeadm.
+Read once by `component.make_dns`, its configuration file again by `reload`. Defaults are those of kubeadm's Corefile
+for CoreDNS.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal, cast, get_args
 
+import msgspec
+
 from understudy.api.config import ConfigError
-from understudy.dns.forward import servers_of
+from understudy.dns.config import (
+    RESOLV_CONF,
+    Config,
+    ConfigProblem,
+    Forward,
+    address,
+    parse,
+    servers_of,
+    target,
+)
 from understudy.dns.names import Malformed, to_wire
 from understudy.dns.records import Pods
-from understudy.dns.upstream import Upstream
 
 MetricNames = Literal["understudy", "coredns"]
 ADDRESS = "0.0.0.0:5353"
 DOMAIN = "cluster.local"
 DOMAIN_BYTES = 100
 """With a longer one not even every Service could have its name."""
-RESOLV_CONF = "/etc/resolv.conf"
 LAME_DUCK = "5"
-
-_ADDRESS = re.compile(r"(?:\[(?P<six>[^]]+)\]|(?P<four>[^:]+))(?::(?P<port>\d{1,5}))?")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`upstreams` as texts: every process makes its own. `lame_duck`: seconds of answering after being told to stop."""
+    """`lame_duck`: seconds of answering after being told to stop. `config` has addresses in place of resolv.confs.
+
+    `file` is where it was read, "" for nowhere; `root`: whom to ask where it does not say.
+    """
 
     host: str
     port: int
     domain: str
-    upstreams: tuple[tuple[str, int], ...]
+    config: Config
+    file: str
+    root: tuple[str, ...]
     processes: int
     pods: Pods
     metrics: MetricNames
     lame_duck: float
 
-    def servers(self) -> list[Upstream]:
-        """The upstreams, none of them asked yet."""
-        return [Upstream(host, port) for host, port in self.upstreams]
-
 
 def read(settings: Mapping[str, str]) -> Settings:
     """Raises ConfigError, which names what is wrong."""
     host, port = _address(settings.get("dns-address") or ADDRESS, "dns-address")
+    root = servers(settings.get("dns-forward") or RESOLV_CONF)
+    file = settings.get("dns-config") or ""
     return Settings(
         host,
         port,
         _domain(settings.get("cluster-domain") or DOMAIN),
-        upstreams(settings.get("dns-forward") or RESOLV_CONF, "dns-forward"),
+        read_config(file, root),
+        file,
+        root,
         int(_number(settings.get("dns-processes") or "1", "dns-processes", 1, 64)),
         cast("Pods", _choice(settings.get("dns-pods") or "insecure", "dns-pods", get_args(Pods))),
         cast("MetricNames", _choice(settings.get("dns-metrics") or "understudy", "dns-metrics", get_args(MetricNames))),
@@ -60,31 +71,51 @@ def read(settings: Mapping[str, str]) -> Settings:
     )
 
 
-def upstreams(text: str, setting: str) -> tuple[tuple[str, int], ...]:
-    """Addresses with ports, or those in a file, or "none". Raises ConfigError, which names the setting."""
+def read_config(file: str, root: tuple[str, ...]) -> Config:
+    """The configuration in a file, every resolv.conf in it replaced by its servers. Raises ConfigError."""
+    try:
+        text = Path(file).read_text() if file else ""
+        config = parse(text, Forward(to=root))
+        zones = tuple(
+            msgspec.structs.replace(zone, forward=_resolved(zone.forward)) if zone.forward else zone
+            for zone in config.zones
+        )
+    except OSError as error:
+        raise ConfigError(f"--dns-config: cannot read {error.filename}: {error.strerror}") from None
+    except (ConfigProblem, UnicodeDecodeError) as error:
+        raise ConfigError(f"--dns-config {file}: {error}") from None
+    return Config(zones, config.rewrite)
+
+
+def _resolved(forward: Forward) -> Forward:
+    """Raises OSError, ConfigProblem."""
+    to = tuple(server for each in forward.to for server in _servers(each))
+    return msgspec.structs.replace(forward, to=to)
+
+
+def _servers(text: str) -> tuple[str, ...]:
+    if text.startswith("/"):
+        return tuple(map(str, servers_of(Path(text).read_text())))
+    return (str(target(text)),)
+
+
+def servers(text: str, setting: str = "dns-forward") -> tuple[str, ...]:
+    """Servers, or those in a file, or "none", in the form of `config.target`. Raises ConfigError, names the setting."""
     if text == "none":
         return ()
-    if text.startswith("/"):
-        try:
-            found = servers_of(Path(text).read_text())
-        except OSError as error:
-            raise ConfigError(f"--{setting}: cannot read {text}: {error.strerror}") from None
-        return tuple((each.host, each.port) for each in found)
-    return tuple(_address(each.strip(), setting, 53) for each in text.split(",") if each.strip())
-
-
-def _address(text: str, setting: str, default: int | None = None) -> tuple[str, int]:
-    """1.2.3.4:53, [::1]:53; without a port only where there is a default."""
-    match = _ADDRESS.fullmatch(text)
-    host, digits = (match["six"] or match["four"], match["port"]) if match else (text, None)
-    port = int(digits) if digits else default
     try:
-        ip_address(host)
-        if port is None or port > 65535:
-            raise ValueError
-    except ValueError:
-        raise ConfigError(f"--{setting} {text}: give an address and a port, 10.0.0.1:53 or [fd00::1]:53") from None
-    return host, port
+        return tuple(server for each in text.split(",") if each.strip() for server in _servers(each.strip()))
+    except OSError as error:
+        raise ConfigError(f"--{setting}: cannot read {text}: {error.strerror}") from None
+    except ConfigProblem as error:
+        raise ConfigError(f"--{setting} {error}") from None
+
+
+def _address(text: str, setting: str) -> tuple[str, int]:
+    found = address(text)
+    if found is None:
+        raise ConfigError(f"--{setting} {text}: give an address and a port, 10.0.0.1:53 or [fd00::1]:53")
+    return found
 
 
 def _domain(text: str) -> str:

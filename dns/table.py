@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from understudy.dns.lookup import Finding, Record, look_up
+from understudy.dns.lookup import Finding, Record, look_up, origin_of
 from understudy.dns.names import (
     AAAA,
     AXFR,
@@ -33,6 +33,7 @@ from understudy.dns.names import (
     to_wire,
 )
 from understudy.dns.records import Zone
+from understudy.dns.rewrite import Rewriter, renamed
 from understudy.dns.wire import (
     AD,
     CD,
@@ -96,6 +97,7 @@ class Table:
         self, zone: Zone, version: str, *, loop_name: str | None = None, on_loop: Callable[[], None] = lambda: None
     ):
         self.zone = zone
+        self.rewriter = Rewriter()
         self.synced = False
         self.counts: tuple[Counts, Counts] = (defaultdict(int), defaultdict(int))
         self._version = version
@@ -116,6 +118,11 @@ class Table:
             wire = to_wire(name)
             for ending in _ENDINGS:
                 self._kept.pop(wire + ending, None)
+
+    def forget_all(self) -> None:
+        """The rules have changed."""
+        self._passing.clear()
+        self._kept.clear()
 
     def quick(self, data: bytes, *, tcp: bool = False) -> bytes | Query | None:
         """The answer; None if there shall be none; the Query if others have to be asked, or the whole be composed."""
@@ -180,9 +187,12 @@ class Table:
         if answer is not None and answer.size > room:
             answer = self._passing.get(_cut_key(key, room))
         if answer is None:
-            finding = look_up(self.zone, query.name, query.type)
+            name = self.rewriter.of(query.name)
+            finding = look_up(self.zone, name, query.type)
             if finding is None or finding.outside is not None:
                 return query
+            if name != query.name:
+                finding = renamed(finding, name, query.name)
             answer = self._keep(query, finding, room)
         return self._counted(answer.label, self._reply(query, answer), tcp=tcp)
 
@@ -194,7 +204,7 @@ class Table:
 
     def _keep(self, query: Query, finding: Finding, room: int) -> Answer:
         """What is kept of it for all askers; the answer for one who has that much room, which is kept, too."""
-        key, label = query.question.lower(), (self.zone.origin, query.type, finding.rcode)
+        key, label = query.question.lower(), (origin_of(self.zone, query.name), query.type, finding.rcode)
         if len(self._passing) >= PASSING:
             self._passing.clear()
         whole = _answer(query.question, finding, label)

@@ -1,13 +1,15 @@
-"""One question to one other server: over UDP from a port of its own, over TCP if the answer is cut or doubtful.
+"""One question to one other server: over UDP from a port of its own, over TCP if the answer is cut or doubtful, or TLS.
 
-Called by `forward`. A forger would have to guess port, id and the case of every letter (RFC 5452, 0x20). Answers to
-CoreDNS plugin/forward and plugin/pkg/proxy.
+Called by `forward` and `health`. A forger would have to guess port, id and the case of every letter (RFC 5452, 0x20).
+Answers to CoreDNS plugin/forward and plugin/pkg/proxy.
 """
 
 import asyncio
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from understudy.dns.config import Target
+from understudy.dns.link import Link, context
 from understudy.dns.message import is_answer, is_cut, lost_case
 from understudy.dns.wire import CD, RD, opt_record
 
@@ -15,32 +17,33 @@ UDP_SECONDS = 2.0
 TCP_SECONDS = 3.0
 FORGERIES = 3
 """Datagrams that do not fit the question after which UDP is not trusted for it."""
-FAILURES = 2
-"""In a row, after which a server is asked last."""
-REST = 5.0
-"""Seconds it is then asked last."""
 
 
 class Unanswered(Exception):
     """No answer from this server; says why."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Upstream:
-    """A server and how it did lately."""
+    """A server and how it did lately. `failures`: in a row. `link`: the connection over TLS, kept for a while."""
 
-    host: str
-    port: int = 53
+    target: Target
     failures: int = 0
-    resting_until: float = field(default=0.0)
+    force_tcp: bool = False
+    link: Link | None = None
 
     def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return str(self.target)
 
-    def did(self, *, well: bool, now: float) -> None:
+    @classmethod
+    def make(cls, target: Target, *, ca: str = "", expire: float = 10.0, force_tcp: bool = False) -> "Upstream":
+        """Nothing is asked yet. Raises OSError, ssl.SSLError: the file `ca` holds no certificates."""
+        link = Link(target.host, target.port, target.name, context(ca), expire) if target.tls else None
+        return cls(target, force_tcp=force_tcp, link=link)
+
+    def did(self, *, well: bool) -> None:
         """Note how an exchange ended."""
         self.failures = 0 if well else self.failures + 1
-        self.resting_until = now + REST if self.failures >= FAILURES else 0.0
 
 
 def ask_for(question: bytes, *, dnssec: bool, unchecked: bool) -> bytes:
@@ -61,22 +64,32 @@ def _mixed(question: bytes) -> bytes:
 async def exchange(upstream: Upstream, asked: bytes) -> bytes:
     """The answer, whole. Raises Unanswered."""
     try:
-        answer = await _over_udp(upstream, asked)
-    except (OSError, TimeoutError) as error:
+        if upstream.link is not None:
+            async with asyncio.timeout(TCP_SECONDS):
+                return _fitting(upstream, await upstream.link.ask(asked), asked)
+        answer = None if upstream.force_tcp else await _over_udp(upstream.target, asked)
+    except (OSError, TimeoutError, EOFError) as error:
         raise Unanswered(f"{upstream}: {str(error) or 'no answer'}") from None
     if answer is not None:
         return answer
     try:
-        return await _over_tcp(upstream, asked)
+        return _fitting(upstream, await _over_tcp(upstream.target, asked), asked)
     except (OSError, TimeoutError, EOFError) as error:
         raise Unanswered(f"{upstream} over TCP: {str(error) or 'no answer'}") from None
 
 
-async def _over_udp(upstream: Upstream, asked: bytes) -> bytes | None:
+def _fitting(upstream: Upstream, answer: bytes, asked: bytes) -> bytes:
+    """It, if it fits; only the server can have written it onto the connection, hence case does not count."""
+    if not (is_answer(answer, asked) or lost_case(answer, asked)):
+        raise Unanswered(f"{upstream} over TCP: an answer to something else")
+    return answer
+
+
+async def _over_udp(target: Target, asked: bytes) -> bytes | None:
     """None if it has to be asked over TCP."""
     loop = asyncio.get_running_loop()
     waiter: asyncio.Future[bytes | None] = loop.create_future()
-    address = (upstream.host, upstream.port)
+    address = (target.host, target.port)
     transport, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(asked, waiter), remote_addr=address)
     try:
         transport.sendto(asked)
@@ -108,14 +121,11 @@ class _Datagrams(asyncio.DatagramProtocol):
             self._waiter.set_exception(exc)
 
 
-async def _over_tcp(upstream: Upstream, asked: bytes) -> bytes:
+async def _over_tcp(target: Target, asked: bytes) -> bytes:
     async with asyncio.timeout(TCP_SECONDS):
-        reader, writer = await asyncio.open_connection(upstream.host, upstream.port)
+        reader, writer = await asyncio.open_connection(target.host, target.port)
         try:
             writer.write(len(asked).to_bytes(2, "big") + asked)
-            answer = await reader.readexactly(int.from_bytes(await reader.readexactly(2), "big"))
+            return await reader.readexactly(int.from_bytes(await reader.readexactly(2), "big"))
         finally:
             writer.transport.abort()
-    if not (is_answer(answer, asked) or lost_case(answer, asked)):
-        raise Unanswered(f"{upstream} over TCP: an answer to something else")
-    return answer

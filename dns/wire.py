@@ -36,6 +36,8 @@ DO = 0x8000
 """In an OPT record: "DNSSEC records, please"."""
 HEADER = 12
 PLAIN_BYTES = 512
+UNKNOWN = "\\# "
+"""Begins record data that is written as bytes (RFC 3597): how many, then what, in hexadecimal."""
 UDP_BYTES = 1232
 """What goes through any network in one piece (dnsflagday.net/2020), and what we say we take."""
 TCP_BYTES = 65535
@@ -250,6 +252,8 @@ class Writer:
 
 def plain(kind: int, data: str) -> bytes:
     """Record data in which no name may be compressed."""
+    if data.startswith(UNKNOWN):
+        return bytes.fromhex(data.split(" ")[2])
     if kind == A:
         return socket.inet_pton(socket.AF_INET, data)
     if kind == AAAA:

@@ -12,7 +12,7 @@ import sys
 import uvloop
 
 from understudy.dns.answering import Answering
-from understudy.dns.frames import Begin, Counted, Put, PutNamespace, Synced, encode, read
+from understudy.dns.frames import Begin, Configure, Counted, Declare, Put, PutNamespace, Synced, encode, read
 from understudy.kinds.meta import Key
 from understudy.obs.log import configure
 
@@ -47,6 +47,10 @@ async def _follow(answering: Answering, reader: asyncio.StreamReader, port: int)
             answering.copy.put(Key(namespace, name), names)
         case PutNamespace(name, there):
             answering.copy.put_namespace(name, there=there)
+        case Declare(names):
+            answering.declare(names)
+        case Configure(config):
+            answering.configure(config)
         case Synced() if not answering.table.synced:
             answering.table.synced = True
             await answering.start(port)

@@ -9,10 +9,13 @@ import logging
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable
+from dataclasses import replace
 
-from understudy.dns.frames import Begin, Counted, Frame, Put, PutNamespace, Synced, encode, read
+from understudy.dns.config import Config
+from understudy.dns.frames import Begin, Configure, Counted, Declare, Frame, Put, PutNamespace, Synced, encode, read
 from understudy.dns.keeper import Told
 from understudy.dns.metrics import Sample, total
+from understudy.dns.own import Names as OwnNames
 from understudy.dns.records import Names
 from understudy.dns.settings import Settings
 from understudy.kinds.meta import Key
@@ -67,6 +70,15 @@ class Workers:
     def put_namespace(self, name: str, *, there: bool) -> None:
         """Tell all."""
         self._tell(PutNamespace(name, there))
+
+    def declare(self, names: OwnNames) -> None:
+        """Tell all."""
+        self._tell(Declare(names))
+
+    def configure(self, config: Config) -> None:
+        """Tell all, and those that come later."""
+        self._settings = replace(self._settings, config=config)
+        self._tell(Configure(config))
 
     def synced(self) -> None:
         """From now on the zone is known whole."""
@@ -124,6 +136,9 @@ class _One:
 
     def put_namespace(self, name: str, *, there: bool) -> None:
         _write(self._process, encode(PutNamespace(name, there)))
+
+    def declare(self, names: OwnNames) -> None:
+        _write(self._process, encode(Declare(names)))
 
 
 def _write(process: Process, data: bytes) -> None:

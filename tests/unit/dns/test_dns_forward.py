@@ -1,14 +1,15 @@
 """The forwarder in virtual time: kept answers, questions that wait for one another, servers that fail, loops."""
 
 import asyncio
+import random
 from collections.abc import Callable
 
 import pytest
 
 from tests.unit.dns.decoder import Message, ask, decode, edns
 from tests.unit.dns.wires import record, reply_to, soa
-from understudy.dns import forward as module
-from understudy.dns.forward import Forwarder, servers_of
+from understudy.dns.config import Cache, Forward, Prefetch, Target, servers_of
+from understudy.dns.forward import Forwarder
 from understudy.dns.names import NOERROR, NXDOMAIN, REFUSED, SERVFAIL
 from understudy.dns.upstream import Unanswered, Upstream, ask_for
 from understudy.dns.wire import parse
@@ -16,6 +17,8 @@ from understudy.dns.wire import parse
 pytestmark = pytest.mark.looptime
 ADDRESS = b"\xc0\0\2\1"
 Respond = Callable[[bytes], bytes | None]
+IN_ORDER = Forward(policy="sequential", healthCheck=3600)
+"""A server that failed is not looked after while a test lasts."""
 
 
 class Others:
@@ -27,16 +30,17 @@ class Others:
         self.delay = 0.1
 
     async def exchange(self, upstream: Upstream, asked: bytes) -> bytes:
-        self.asked.append(upstream.host)
-        answer = self.say[upstream.host](asked)
+        host = upstream.target.host
+        self.asked.append(host)
+        answer = self.say[host](asked)
         await asyncio.sleep(self.delay if answer is not None else 2)
         if answer is None:
-            raise Unanswered(upstream.host)
+            raise Unanswered(host)
         return answer
 
-    def forwarder(self) -> Forwarder:
-        clock = asyncio.get_running_loop().time
-        return Forwarder([Upstream(host) for host in self.say], clock, exchange=self.exchange)
+    def forwarder(self, forward: Forward = IN_ORDER, cache: Cache | None = None) -> Forwarder:
+        clock, upstreams = asyncio.get_running_loop().time, [Upstream(Target(host, 53)) for host in self.say]
+        return Forwarder(upstreams, clock, forward=forward, cache=cache, exchange=self.exchange, rng=random.Random(1))
 
 
 def good(data: bytes) -> bytes:
@@ -120,16 +124,110 @@ async def test_the_next_server_is_asked(first: Respond) -> None:
     assert others.asked == ["a", "b"]
 
 
-async def test_a_server_that_fails_is_asked_last_for_a_while() -> None:
+async def test_a_server_that_fails_is_asked_last_until_it_answers() -> None:
     others = Others(a=dead, b=good)
-    forwarder = others.forwarder()
+    forwarder = others.forwarder(Forward(policy="sequential", healthCheck=1))
+    await answer(forwarder, "x")
+    while not in_a_row(forwarder, 2):
+        await asyncio.sleep(0.5)
+    others.asked.clear()
+    await answer(forwarder, "y")
+    assert others.asked == ["b"]
+    others.say["a"] = good
+    while not in_a_row(forwarder, 0):
+        await asyncio.sleep(0.5)
+    others.asked.clear()
+    await answer(forwarder, "z")
+    await asyncio.sleep(30)
+    assert others.asked == ["a"], "nobody looks after a server that is well"
+
+
+def in_a_row(forwarder: Forwarder, failures: int) -> bool:
+    """Whether the first server failed that often."""
+    return forwarder.upstreams[0].failures == failures
+
+
+async def test_with_no_bound_no_server_is_ever_down() -> None:
+    others = Others(a=dead, b=good)
+    forwarder = others.forwarder(Forward(policy="sequential", maxFails=0, healthCheck=3600))
     for name in ("x", "y", "z"):
         await answer(forwarder, name)
-    assert others.asked == ["a", "b", "a", "b", "b"]
-    await asyncio.sleep(6)
-    others.say["a"] = good
-    await answer(forwarder, "w")
-    assert others.asked[5:] == ["a"]
+    assert others.asked == ["a", "b"] * 3
+
+
+async def test_in_turn() -> None:
+    others = Others(a=good, b=good, c=good)
+    forwarder = others.forwarder(Forward(policy="round_robin"))
+    for n in range(6):
+        await answer(forwarder, f"n{n}")
+    assert others.asked == ["b", "c", "a", "b", "c", "a"]
+
+
+async def test_at_random() -> None:
+    others = Others(a=good, b=good)
+    forwarder = others.forwarder(Forward(policy="random"))
+    for n in range(40):
+        await answer(forwarder, f"n{n}")
+    assert 10 <= others.asked.count("a") <= 30
+
+
+async def test_a_stale_answer_is_better_than_none_but_is_renewed() -> None:
+    others = Others(a=good)
+    forwarder = others.forwarder(cache=Cache(stale=3600))
+    await answer(forwarder)
+    await asyncio.sleep(100)
+    others.say["a"] = dead
+    assert (await answer(forwarder)).answer[0].ttl == 1
+    await asyncio.sleep(10)
+    assert (await answer(forwarder)).data() == ["192.0.2.1"]
+    others.say["a"] = lambda data: reply_to(data, record(b"\xc0\0\2\2", ttl=20))
+    await asyncio.sleep(10)
+    await answer(forwarder)
+    await asyncio.sleep(1)
+    assert (await answer(forwarder)).data() == ["192.0.2.2"]
+    await asyncio.sleep(3700)
+    others.say["a"] = dead
+    assert (await answer(forwarder)).rcode == SERVFAIL, "too old"
+
+
+@pytest.mark.parametrize("say", [dead, bad])
+async def test_a_stale_answer_only_if_there_is_no_newer_one(say: Respond) -> None:
+    others = Others(a=good)
+    forwarder = others.forwarder(cache=Cache(stale=3600, staleMode="verify"))
+    await answer(forwarder)
+    await asyncio.sleep(100)
+    others.say["a"] = lambda data: reply_to(data, record(b"\xc0\0\2\2", ttl=20))
+    assert (await answer(forwarder)).data() == ["192.0.2.2"]
+    await asyncio.sleep(100)
+    others.say["a"] = say
+    assert (await answer(forwarder)).data() == ["192.0.2.2"]
+
+
+async def test_what_is_often_asked_for_is_renewed_before_it_runs_out() -> None:
+    others = Others(a=good)
+    forwarder = others.forwarder(cache=Cache(prefetch=Prefetch(amount=2, share=0.5)))
+    await answer(forwarder)
+    for _ in range(20):
+        await asyncio.sleep(3)
+        assert forwarder.counts.misses == 1, "nobody ever waits for it again"
+        await answer(forwarder)
+    assert forwarder.counts.renewed > 3
+    await asyncio.sleep(1)
+    asked = len(others.asked)
+    await asyncio.sleep(60)
+    assert len(others.asked) == asked, "what nobody asks for is not renewed"
+
+
+async def test_negative_answers_have_their_own_bound() -> None:
+    others = Others(a=lambda data: reply_to(data, rcode=NXDOMAIN, authority=(soa(100, 100),)))
+    forwarder = others.forwarder(cache=Cache(negativeSeconds=5))
+    await answer(forwarder)
+    await asyncio.sleep(4)
+    await answer(forwarder)
+    assert len(others.asked) == 1
+    await asyncio.sleep(2)
+    await answer(forwarder)
+    assert len(others.asked) == 2
 
 
 async def test_what_the_last_one_says_stands_if_none_knows_better() -> None:
@@ -149,17 +247,15 @@ async def test_an_answer_that_cannot_be_read_is_none() -> None:
     assert (await answer(others.forwarder())).data() == ["192.0.2.1"]
 
 
-async def test_only_so_many_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "UNDER_WAY", 3)
-    forwarder = Others(a=good).forwarder()
+async def test_only_so_many_at_a_time() -> None:
+    forwarder = Others(a=good).forwarder(Forward(maxConcurrent=3))
     replies = await asyncio.gather(*(answer(forwarder, f"n{n}") for n in range(5)))
     assert [each.rcode for each in replies] == [NOERROR] * 3 + [REFUSED] * 2
     assert (await answer(forwarder, "n9")).rcode == NOERROR
 
 
-async def test_the_oldest_answers_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "ENTRIES", 3)
-    forwarder = Others(a=good).forwarder()
+async def test_the_oldest_answers_make_room() -> None:
+    forwarder = Others(a=good).forwarder(cache=Cache(entries=3))
     for n in range(9):
         await answer(forwarder, f"n{n}")
     assert len(forwarder) == 3

@@ -9,6 +9,7 @@ from understudy.dns import keeper as module
 from understudy.dns.keeper import Copy, Keeper
 from understudy.dns.kinds import Service
 from understudy.dns.names import A
+from understudy.dns.own import Names as OwnNames
 from understudy.dns.records import Names, Zone
 from understudy.kinds.meta import Key, Obj, ObjectMeta
 
@@ -22,9 +23,13 @@ class Listener:
     def __init__(self) -> None:
         self.puts: list[tuple[Key, Names]] = []
         self.namespaces: list[tuple[str, bool]] = []
+        self.own = OwnNames()
 
     def put(self, owner: Key, names: Names) -> None:
         self.puts.append((owner, names))
+
+    def declare(self, names: OwnNames) -> None:
+        self.own = names
 
     def put_namespace(self, name: str, *, there: bool) -> None:
         self.namespaces.append((name, there))

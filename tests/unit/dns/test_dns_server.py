@@ -11,6 +11,7 @@ from tests.unit.dns.decoder import ask, decode, edns
 from tests.unit.dns.objects import endpoint, external, port, service, slice_of, table_of
 from tests.unit.dns.wires import HOST, framed, other, over_tcp, over_udp, record, reply_to, udp
 from understudy.dns import server as module
+from understudy.dns.config import Target
 from understudy.dns.forward import Forwarder
 from understudy.dns.names import NOERROR, NXDOMAIN, REFUSED, SERVFAIL, A
 from understudy.dns.server import Connection, Server, Service
@@ -208,7 +209,7 @@ async def test_a_client_that_takes_no_answers_is_asked_for_no_questions() -> Non
 
 @pytest.mark.looptime
 async def test_a_client_with_too_many_questions_for_others_has_to_wait() -> None:
-    connection, taker = connected(1000, Upstream(HOST))
+    connection, taker = connected(1000, Upstream(Target(HOST, 53)))
     connection.data_received(b"".join(framed_question(f"n{n}.com") for n in range(200)) + framed_question())
     assert (taker.taken, taker.reads) == ([], False)
     await asyncio.sleep(6)

@@ -5,7 +5,7 @@ import pytest
 from tests.unit.dns.decoder import ask, decode
 from tests.unit.dns.wires import Respond, other, record, reply_to
 from understudy.dns import upstream as module
-from understudy.dns.upstream import FAILURES, REST, Unanswered, Upstream, ask_for, exchange
+from understudy.dns.upstream import Unanswered, ask_for, exchange
 
 ASKED = ask_for(ask("a-rather-long-name.example.com")[12:], dnssec=False, unchecked=False)
 
@@ -62,11 +62,8 @@ async def test_it_hangs_up_instead_of_answering_over_tcp() -> None:
             await exchange(up.upstream, ASKED)
 
 
-def test_a_server_rests_after_some_failures_in_a_row() -> None:
-    it = Upstream("10.0.0.1")
-    for number in range(FAILURES):
-        assert it.resting_until == 0
-        it.did(well=False, now=float(number))
-    assert it.resting_until == FAILURES - 1 + REST
-    it.did(well=True, now=5.0)
-    assert (it.resting_until, it.failures) == (0, 0)
+async def test_over_tcp_only_if_so_it_is_wanted() -> None:
+    async with other(good) as up:
+        up.upstream.force_tcp = True
+        assert decode(await exchange(up.upstream, ASKED)).data() == ["192.0.2.2"]
+        assert [tcp for _, tcp in up.asked] == [True]

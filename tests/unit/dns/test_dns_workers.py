@@ -13,6 +13,7 @@ from understudy.dns.frames import Begin, Counted, Frame, Put, PutNamespace, Sync
 from understudy.dns.keeper import Keeper
 from understudy.dns.metrics import Sample
 from understudy.dns.names import NOERROR, A
+from understudy.dns.own import Names as OwnNames
 from understudy.dns.records import NOTHING, Names
 from understudy.dns.settings import read as settings_of
 from understudy.dns.worker import work
@@ -138,3 +139,4 @@ async def _answers(at: int, name: str, data: list[str]) -> None:
 class _Nobody:
     def put(self, owner: Key, names: Names) -> None: ...
     def put_namespace(self, name: str, *, there: bool) -> None: ...
+    def declare(self, names: OwnNames) -> None: ...

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import cast
 
+from understudy.dns.config import Target
 from understudy.dns.upstream import Upstream
 
 PATIENCE = 10.0
@@ -73,7 +74,7 @@ class Other(asyncio.DatagramProtocol):
     def __init__(self, respond: Respond) -> None:
         self.respond = respond
         self.asked: list[tuple[bytes, bool]] = []
-        self.upstream = Upstream(HOST, 0)
+        self.upstream = Upstream(Target(HOST, 0))
         self._transport: asyncio.DatagramTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -111,7 +112,7 @@ async def other(respond: Respond) -> AsyncIterator[Other]:
             break
         except OSError:
             transport.close()
-    it.upstream.port = port
+    it.upstream.target = Target(HOST, port)
     try:
         yield it
     finally:
