@@ -21,6 +21,7 @@ from understudy.operators import (
     nodeipam,  # noqa: F401
     nodelifecycle,  # noqa: F401
     podgc,  # noqa: F401
+    policystatus,  # noqa: F401
     pvbinder,  # noqa: F401
     pvcprotection,  # noqa: F401
     pvexpander,  # noqa: F401

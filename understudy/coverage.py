@@ -113,7 +113,7 @@ TABLE: Sequence[Covered] = (
     ),
     Covered("resourceclaim-controller", "done"),
     Covered("legacy-serviceaccount-token-cleaner-controller", "done"),
-    Covered("validatingadmissionpolicy-status-controller", "not planned", "not written yet"),
+    Covered("validatingadmissionpolicy-status-controller", "done", "with the extra `cel`; without it, it says so"),
     Covered("volumeattributesclass-protection-controller", "done"),
     Covered("service-cidr-controller", "done"),
     Covered(

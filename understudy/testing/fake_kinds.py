@@ -126,6 +126,12 @@ def _workloads() -> list[Resource]:
 def _others() -> list[Resource]:
     return [
         Resource(
+            "admissionregistration.k8s.io/v1",
+            "validatingadmissionpolicies",
+            "ValidatingAdmissionPolicy",
+            namespaced=False,
+        ),
+        Resource(
             "certificates.k8s.io/v1",
             "certificatesigningrequests",
             "CertificateSigningRequest",
