@@ -16,6 +16,8 @@ from understudy.obs import ask
 
 LOOPS: Mapping[str, str] = {"controllers": "controller-manager", "scheduler": "scheduler"}
 """Component to the user whose kubeconfig, and so whose rights, it gets."""
+STATUS_PORTS: Mapping[str, int] = {"controllers": 10257, "scheduler": 10259}
+"""Where the API server asks how upstream's process is (pkg/cluster/ports of Kubernetes); upstream does not run here."""
 USER = "system:kube-controller-manager"
 ROLE = "understudy:controllers"
 PATIENCE = 60.0
@@ -62,6 +64,10 @@ def _arguments(cluster: EmbeddedCluster, name: str, log_level: str) -> list[str]
         str(cluster.kubeconfig_of(LOOPS[name])),
         "--leader-elect",
         *(_keys(cluster) if name == "controllers" else ()),
+        "--component-status",
+        str(STATUS_PORTS[name]),
+        str(cluster.at.pki / "apiserver.crt"),
+        str(cluster.at.pki / "apiserver.key"),
         "--port-file",
         str(ports(cluster) / name),
         "--log-format",

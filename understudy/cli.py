@@ -235,6 +235,13 @@ def _setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "--liveness", metavar="URL", help="operator: where kopf's liveness probe listens, http://0.0.0.0:8081/healthz."
 )
+@click.option(
+    "--component-status",
+    nargs=3,
+    type=(click.IntRange(1, 65535), *[click.Path(exists=True, dir_okay=False, path_type=Path)] * 2),
+    metavar="PORT CERT KEY",
+    help="Also answer, over TLS, at the port at which the API server of this host asks for upstream's process.",
+)
 @click.option("--port-file", type=click.Path(dir_okay=False, path_type=Path), help="Write the health port here.")
 @click.option(
     "--log-format",
@@ -280,6 +287,7 @@ def _run_component(component: str, given: dict[str, Any]) -> int:
         health_host=host,
         health_port=port,
         port_file=given["port_file"],
+        status=given["component_status"],
         on_call=given["on_call"],
         choice=settings.get("controllers", "*"),
     )

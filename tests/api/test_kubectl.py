@@ -193,3 +193,10 @@ def test_delete_without_cascade_leaves_orphans_that_are_adopted_again(web: Place
     assert (web.names("pods"), web.names("replicasets")) == (pods, sets)
     owner = web.items("replicasets")[0]["metadata"]["ownerReferences"][0]
     assert owner["uid"] == (web.get("deployments", "web") or {})["metadata"]["uid"]
+
+
+def test_component_statuses_look_right(place: Place) -> None:
+    def statuses() -> set[tuple[str, ...]]:
+        return {tuple(line.split()[:3]) for line in ok(place, "get", "componentstatuses", "--no-headers")}
+
+    until(lambda: {("controller-manager", "Healthy", "ok"), ("scheduler", "Healthy", "ok")} <= statuses(), why=statuses)

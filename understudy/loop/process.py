@@ -24,6 +24,7 @@ from understudy.errors import ApiError, Unauthorized
 from understudy.loop.call import PREFIX, CalledOff, OnCall, Recast
 from understudy.loop.lease import Lease, LeaseLost
 from understudy.loop.roster import STANDING_BY, Roster
+from understudy.obs import status
 from understudy.obs.health import HealthServer
 from understudy.obs.metrics import METRICS
 from understudy.plan.events import Recorder
@@ -71,6 +72,7 @@ class Options:
     """What the command line says about any component. `lease` is namespace/name, or None: act without election.
 
     `on_call`: lead only while the Lease asks for it. `choice`: which controllers, unless the Lease names others.
+    `status`: port, certificate and key, where the API server asks how upstream's process of this component is.
     """
 
     kubeconfig: Path | None = None
@@ -82,6 +84,7 @@ class Options:
     health_host: str = "127.0.0.1"
     health_port: int = 0
     port_file: Path | None = None
+    status: tuple[int, Path, Path] | None = None
     connections: int = 64
     on_call: bool = False
     choice: str = "*"
@@ -211,6 +214,8 @@ class Process:
         port = await health.start(self._options.health_host, self._options.health_port)
         if self._options.port_file is not None:
             self._options.port_file.write_text(str(port))
+        if self._options.status is not None:
+            await status.answer(health, *self._options.status)
         work = asyncio.ensure_future(self._work(component))
         asked = asyncio.ensure_future(self._asked.wait())
         try:

@@ -7,6 +7,7 @@ whatever is sent to it. Debug pages tell names and reasons, so listen on the loo
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -79,25 +80,28 @@ class HealthServer:
         self._metrics = metrics
         self._process = CollectorRegistry()
         ProcessCollector(registry=self._process)
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
         self._clients: dict[asyncio.StreamWriter, asyncio.Task[None]] = {}
 
-    async def start(self, host: str = "127.0.0.1", port: int = 0) -> int:
-        """Listen; answers the port. Raises OSError if that is taken."""
-        self._server = await asyncio.start_server(self._accept, host, port, limit=HEAD_BYTES)
-        bound: int = self._server.sockets[0].getsockname()[1]
+    async def start(self, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None) -> int:
+        """Listen, here too; answers the port. With `tls` others of ours may share it. Raises OSError if it is taken."""
+        server = await asyncio.start_server(
+            self._accept, host, port, limit=HEAD_BYTES, ssl=tls, reuse_port=tls is not None
+        )
+        self._servers.append(server)
+        bound: int = server.sockets[0].getsockname()[1]
         return bound
 
     async def stop(self) -> None:
         """Listen no more and hang up on whoever is connected."""
-        if self._server is None:
-            return
-        self._server.close()
+        for server in self._servers:
+            server.close()
         for writer, task in self._clients.items():
             writer.transport.abort()
             task.cancel()
         await asyncio.gather(*self._clients.values(), return_exceptions=True)
-        await self._server.wait_closed()
+        for server in self._servers:
+            await server.wait_closed()
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.get_running_loop().create_task(self._client(reader, writer))
@@ -216,7 +220,8 @@ async def _request(reader: asyncio.StreamReader) -> tuple[str, str]:
 
 async def _linger(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Take some of what a refused client still sends: closing on it would make its kernel drop our reply."""
-    writer.write_eof()
+    if writer.can_write_eof():  # not over TLS
+        writer.write_eof()
     async with asyncio.timeout(LINGER):
         for _ in range(16):
             if not await reader.read(HEAD_BYTES):
