@@ -12,6 +12,7 @@ ARGS ?=
 FOCUS ?= \[Conformance\]
 SKIP ?=
 PROCS ?= 4
+WITH ?=
 
 .PHONY: help
 help: ## This list
@@ -113,10 +114,10 @@ cluster-storm: engine ## The same with 20 killed leaders and 10 handovers
 	UNDERSTUDY_KILLS=20 UNDERSTUDY_HANDOVERS=10 $(BIN)/pytest -q tests/cluster/test_storm_on_stage.py $(ARGS)
 
 .PHONY: conformance
-conformance: engine ## Upstream's e2e suite as the judge, upstream's loops moved away: FOCUS='\[sig-apps\]' SKIP= PROCS=4
+conformance: engine ## Upstream's e2e suite as the judge, upstream's loops moved away: FOCUS='\[sig-apps\]' SKIP= PROCS=4 WITH=service-proxy
 	@$(BIN)/understudy toolchain build --for kind --for conformance
-	@$(BIN)/understudy up --provider kind
-	$(BIN)/python -m tests.conformance run --focus '$(FOCUS)' --skip '$(SKIP)' --procs $(PROCS) $(ARGS)
+	@$(BIN)/understudy up --provider kind $(addprefix --with ,$(WITH))
+	$(BIN)/python -m tests.conformance run --focus '$(FOCUS)' --skip '$(SKIP)' --procs $(PROCS) $(addprefix --,$(WITH)) $(ARGS)
 
 .PHONY: netns
 netns: $(VENV)/ready ## The pod network with real packets, in network namespaces of its own (root)

@@ -60,10 +60,25 @@ _name = click.option("--name", default="default", show_default=True, help="Which
 @click.option("--nodes", type=click.IntRange(0), help="Simulated nodes; as before if left out, 4 for a new cluster.")
 @click.option("--port", type=click.IntRange(1, 65535), help="The API server's port; a free one if left out.")
 @click.option("--loops/--no-loops", default=True, show_default=True, help="Run our controllers and scheduler on it.")
+@click.option(
+    "--with",
+    "addons",
+    multiple=True,
+    type=click.Choice(["service-proxy"]),
+    help="kind: also take this over from upstream. As often as you like.",
+)
 @click.option("--demo", "show", is_flag=True, help="Then play the show: a rollout, an update, a rollback.")
 @click.option("--durable", is_flag=True, help="Let etcd flush each write to the disk; slower.")
 @click.option("--set-context", is_flag=True, help="Make it kubectl's current context.")
-def up(name: str | None, provider: str, image: str | None, loops: bool, show: bool, **embedded: Any) -> None:
+def up(
+    name: str | None,
+    provider: str,
+    image: str | None,
+    loops: bool,
+    addons: tuple[str, ...],
+    show: bool,
+    **embedded: Any,
+) -> None:
     """Start a cluster led by our loops: etcd, kube-apiserver and simulated nodes, or a real one by kind."""
     if provider == "kind":
         _refuse(
@@ -73,9 +88,9 @@ def up(name: str | None, provider: str, image: str | None, loops: bool, show: bo
         from understudy.cluster.kind.provider import DEFAULT_NAME
         from understudy.cluster.kind.stage import Wish
 
-        wish = Wish(name or DEFAULT_NAME, image or "auto", loops)
+        wish = Wish(name or DEFAULT_NAME, image or "auto", loops, addons)
         _exit(lambda: kind_cli.up(wish))
-    _refuse("--provider embedded", {"--image": image})
+    _refuse("--provider embedded", {"--image": image, "--with": addons or None})
     from understudy.demo import curtain
 
     asked = curtain.Wish(name or "default", loops=loops, **embedded)

@@ -5,7 +5,7 @@ before, so that a second call brings the cluster up to this checkout.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,11 +26,15 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What `understudy up --provider kind` was asked for. `image` is that of the nodes; the rest is the tests'."""
+    """What `understudy up --provider kind` was asked for. `image` is that of the nodes; the rest is the tests'.
+
+    `addons` are taken over besides the loops: names of `ADDONS`.
+    """
 
     name: str = DEFAULT_NAME
     image: str = "auto"
     loops: bool = True
+    addons: tuple[str, ...] = ()
     audit_policy: Path | None = None
     longest_back_off: str | None = None
 
@@ -43,7 +47,7 @@ def up(wish: Wish, say: Say) -> KindCluster:
     cluster = KindCluster(wish.name, say)
     cluster.up(config, image=wish.image, audit_policy=wish.audit_policy, longest_back_off=wish.longest_back_off)
     if wish.loops:
-        install(cluster, say)
+        install(cluster, say, values=[value for name in wish.addons for value in ADDONS[name](cluster)])
         await_nodes(cluster, say)
         await_lead(cluster, say)
     return cluster
@@ -66,6 +70,18 @@ def install(cluster: KindCluster, say: Say, *, values: Sequence[str] = ()) -> No
     chart = str(CHECKOUT / "charts" / "understudy")
     sets = [part for value in chosen for part in ("--set", value)]
     cluster.helm("upgrade", "--install", RELEASE, chart, "--namespace", NAMESPACE, "--create-namespace", *sets)
+
+
+def service_proxy(cluster: KindCluster) -> list[str]:
+    """Chart values for the service proxy: the API server by its node's address, which needs no Service."""
+    leader = "node-role.kubernetes.io/control-plane"
+    address = 'jsonpath={.items[0].status.addresses[?(@.type=="InternalIP")].address}'
+    host = cluster.kubectl("get", "nodes", "--selector", leader, "--output", address).split()[0]
+    return ["serviceProxy.enabled=true", f"apiServer.host={host}"]
+
+
+ADDONS: Mapping[str, Callable[[KindCluster], list[str]]] = {"service-proxy": service_proxy}
+"""What can be taken over besides the loops, and the chart values for that."""
 
 
 def await_nodes(cluster: KindCluster, say: Say) -> None:

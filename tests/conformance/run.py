@@ -17,6 +17,7 @@ from rich.console import Console
 from tests.conformance import junit, nodes, record, watching
 from tests.conformance.leases import Look, Side, changes, describe, leading, voids
 from tests.conformance.plan import BadPlan, Setting, named, parts, select
+from tests.conformance.proxies import kube_proxies
 from tests.conformance.record import Record
 from tests.conformance.smoke import SMOKE
 from tests.conformance.specs import Result, Spec
@@ -34,7 +35,10 @@ CLEAN_SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What the command line asked for. Without `kubeconfig` it is the kind cluster `cluster`."""
+    """What the command line asked for. Without `kubeconfig` it is the kind cluster `cluster`.
+
+    `service_proxy`: ours keeps Services' addresses, and there is no kube-proxy.
+    """
 
     focus: str
     skip: str
@@ -42,6 +46,7 @@ class Wish:
     smoke: bool
     lead: Side
     strict: bool
+    service_proxy: bool
     procs: int
     images: str
     cluster: str
@@ -51,7 +56,8 @@ class Wish:
 
     @property
     def selection(self) -> str:
-        return record.selection_of(self.focus, self.skip, everything=self.everything, smoke=self.smoke)
+        selection = record.selection_of(self.focus, self.skip, everything=self.everything, smoke=self.smoke)
+        return f"{selection}, with our service proxy" if self.service_proxy else selection
 
     @property
     def alone(self) -> bool:
@@ -79,6 +85,10 @@ def judge(wish: Wish, specs: Sequence[Spec], console: Console) -> Record:
         stack.enter_context(sigterm_unwinds())
         setting, images = _prepare(wish, console)
         await_lead(wish, setting.kubeconfig, console)
+        if found := _kube_proxies(wish):
+            raise BadPlan(
+                f"kube-proxy must be gone: {'; '.join(found)}. `understudy up --provider kind --with service-proxy`"
+            )
         stack.enter_context(_stage(wish, console))
         versions = {"kubernetes": watching.server_version(setting.kubeconfig), **_versions()}
         watch = stack.enter_context(watching.Watching(setting.kubeconfig))
@@ -87,10 +97,16 @@ def judge(wish: Wish, specs: Sequence[Spec], console: Console) -> Record:
         began = time.monotonic()
         results = [result for part in parts(specs, wish.procs) for result in suite.play(part)]
         seconds = time.monotonic() - began
-    made = _record(wish, results, watch.looks, seconds, versions, images)
+    void = [*voids(watch.looks, wish.lead), *_kube_proxies(wish)]
+    made = _record(wish, results, watch.looks, seconds, versions, images, void)
     record.save(made, wish.results / "record.json")
     (wish.results / "junit.xml").write_bytes(junit.document(results, seconds))
     return made
+
+
+def _kube_proxies(wish: Wish) -> list[str]:
+    """What of kube-proxy there is though ours is to be judged."""
+    return kube_proxies(KindCluster(wish.cluster)) if wish.service_proxy else []
 
 
 def _prepare(wish: Wish, console: Console) -> tuple[Setting, str]:
@@ -154,6 +170,7 @@ def _record(
     seconds: float,
     versions: dict[str, str],
     images: str,
+    void: list[str],
 ) -> Record:
     return Record(
         selection=wish.selection,
@@ -164,7 +181,7 @@ def _record(
         procs=wish.procs,
         seconds=round(seconds, 1),
         versions=versions,
-        void=voids(looks, wish.lead),
+        void=void,
         leases=record.handovers_of(changes(looks)),
         groups=record.groups_of(results),
         troubles=record.troubles_of(results),
