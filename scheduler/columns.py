@@ -166,7 +166,9 @@ class Columns:
         used = dict(zip(self._columns, self.requested[:, row].tolist(), strict=False))
         offered = dict(zip(self._columns, self.allocatable[:, row].tolist(), strict=False))
         cpu, memory = self.scored[:, row].tolist()
-        ports = [port for taken in self._ports.values() for port in taken.get(row, ())] if self._ports else []
+        # A port can be taken twice, by pods that somebody else put there.
+        taking = (taken[row] for taken in self._ports.values() if row in taken) if self._ports else ()
+        ports = [port for there in taking for port in there.elements()]
         mounts = self.mounted.on(row)
         return NodeView(node, offered, used, (cpu, memory), ports, self.images.known, self.count, mounts)
 

@@ -44,7 +44,9 @@ def scored_requests(pod: Pod, requests: Mapping[str, int]) -> tuple[int, int]:
     if _pod_level(pod.spec):
         missing = {name: amount for name, amount in DEFAULTS.items() if name not in requests}
     every = (*pod.spec.containers, *pod.spec.initContainers)
-    complete = all(name in container.resources.requests for container in every for name in missing)
+    complete = not _statuses(pod) and all(
+        name in container.resources.requests for container in every for name in missing
+    )
     scored = requests if complete else _requests(pod, missing)
     return scored.get(CPU, 0), scored.get(MEMORY, 0)
 
@@ -90,13 +92,13 @@ def _containers(pod: Pod, missing: Mapping[str, int]) -> Amounts:
     infeasible = bool(held) and _is_infeasible(pod)
     total: Amounts = {}
     for container in pod.spec.containers:
-        _add(total, _effective(container, held.get(container.name), infeasible) | _missing(container, missing))
+        _add(total, {**missing, **_effective(container, held.get(container.name), infeasible)})
     sidecars: Amounts = {}
     starting: Amounts = {}
     for container in pod.spec.initContainers:
         sidecar = container.restartPolicy == "Always"
         status = held.get(container.name) if sidecar else None
-        own = _effective(container, status, infeasible) | _missing(container, missing)
+        own = {**missing, **_effective(container, status, infeasible)}
         if sidecar:
             _add(total, own)
             _add(sidecars, own)
@@ -106,10 +108,6 @@ def _containers(pod: Pod, missing: Mapping[str, int]) -> Amounts:
         _raise(starting, own)
     _raise(total, starting)
     return total
-
-
-def _missing(container: Container, missing: Mapping[str, int]) -> Amounts:
-    return {name: amount for name, amount in missing.items() if name not in container.resources.requests}
 
 
 def _effective(container: Container, status: ContainerStatus | None, infeasible: bool) -> Amounts:

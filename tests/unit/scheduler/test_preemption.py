@@ -247,6 +247,16 @@ def test_whose_deletion_breaks_a_budget(found: Budget, broken: list[str]) -> Non
     assert stage.budgets.split(stage.cache.on("node-0"))[0] == []
 
 
+def test_a_port_that_two_pods_have_taken_is_free_when_both_have_left() -> None:
+    """Somebody else than a scheduler put them on one node."""
+    stage = Stage(node("node-0"))
+    taking = {"containers": [container("1", ports=[{"hostPort": 80}])], "node_name": "node-0"}
+    for number in range(2):
+        stage.place(pod(f"twin-{number}", priority=0, meta={"labels": {}}, **taking), "node-0")
+
+    assert stage.chosen(stage.wanting("1", containers=taking["containers"])) == ("node-0", ["twin-0", "twin-1"])
+
+
 def test_pods_nominated_for_the_node_are_counted_unless_less_important() -> None:
     stage = Stage(node("node-0", cpu="4"))
     stage.add(lesser("low", 1, "3"), "node-0")

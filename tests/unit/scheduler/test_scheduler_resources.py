@@ -111,6 +111,13 @@ def test_scores_count_an_explicit_zero() -> None:
     assert scored_requests(one, pod_requests(one)) == (0, 0)
 
 
+def test_scores_count_defaults_beside_what_a_resize_gave_a_container() -> None:
+    held = {"name": "c", "allocatedResources": {"cpu": "333m"}, "resources": {"requests": {"cpu": "333m"}}}
+    one = pod("p", container(), status={"containerStatuses": [held]})
+
+    assert scored_requests(one, pod_requests(one)) == (333, DEFAULTS["memory"])
+
+
 def test_scores_fill_in_only_what_pod_level_requests_leave_open() -> None:
     one = pod("p", container(), container(), resources={"requests": {"cpu": "1"}})
 
