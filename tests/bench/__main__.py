@@ -21,11 +21,14 @@ import click
 import uvloop
 from rich.console import Console
 
-from tests.bench import cases, report
+from tests.bench import busy, cases, deletion, report
 from tests.bench.access import ADMIN, Access
+from tests.bench.busy import CHURN, REST
 from tests.bench.cases import COLLECT, DEPLOYMENT, ROLLOUT, SCHEDULE, Bench, Phase
 from tests.bench.contenders import Contender, controllers, schedulers
 from tests.bench.count import Stuck
+from tests.bench.crowd import Crowd
+from tests.bench.deletion import DEPENDENTS, FULL_NAMESPACE
 from tests.bench.measure import machine
 from tests.bench.stage import Stage
 from understudy.api.client import Client
@@ -40,6 +43,9 @@ APISERVER_ARGS = (
     "--disable-admission-plugins=TaintNodesByCondition",
     "--delete-collection-workers=16",
 )
+
+CASES = (DEPLOYMENT, COLLECT, SCHEDULE, ROLLOUT, DEPENDENTS, FULL_NAMESPACE, CHURN, REST)
+USUAL = (DEPLOYMENT, COLLECT, SCHEDULE)
 
 Work = Callable[[Bench, Contender], Awaitable[list[Phase]]]
 
@@ -61,11 +67,20 @@ class Wish:
     rounds: int
     size: int
     nodes: Sequence[int]
+    dependents: int
+    contents: int
+    services: int
+    endpoints: int
     only: Sequence[str]
+
+    @property
+    def crowd(self) -> Crowd:
+        """What churns and rests: on as many nodes as are scheduled on at first."""
+        return Crowd(self.services, self.endpoints, self.nodes[0])
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.argument("names", nargs=-1, metavar="[CASES]...", type=click.Choice(cases.CASES))
+@click.argument("names", nargs=-1, metavar="[CASES]...", type=click.Choice(CASES))
 @click.option(
     "--rounds", default=2, show_default=True, type=click.IntRange(1), help="Rounds of all contenders in turn."
 )
@@ -73,15 +88,20 @@ class Wish:
 @click.option(
     "--nodes", default=(1000,), show_default=True, multiple=True, help="Nodes to schedule on; may be repeated."
 )
+@click.option("--dependents", default=20_000, show_default=True, type=click.IntRange(1), help="Objects of one owner.")
+@click.option("--contents", default=5000, show_default=True, type=click.IntRange(5), help="Objects of a namespace.")
+@click.option("--services", default=1000, show_default=True, type=click.IntRange(1), help="Services of the crowd.")
+@click.option("--endpoints", default=10, show_default=True, type=click.IntRange(2), help="Pods of each of them.")
 @click.option("--only", multiple=True, help="Only contenders whose name begins so, say `ours`; may be repeated.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures there.")
 @click.option("--write", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Put the table into it.")
 def main(names: Sequence[str], json_file: Path | None, write: Path | None, **given: Any) -> None:
     """Compare ours with upstream's binaries.
 
-    CASES are deployment, collect, schedule and rollout; without any, all but the last.
+    CASES are deployment, collect, schedule, rollout, dependents, namespace, churn and rest; without any, the first
+    three.
     """
-    wish = Wish(cases=names or (DEPLOYMENT, COLLECT, SCHEDULE), **given)
+    wish = Wish(cases=names or USUAL, **given)
     console = Console(stderr=True, highlight=False)
     found = machine()
     try:
@@ -151,26 +171,37 @@ async def _compare(
 
 def _runs(wish: Wish, binaries: Mapping[str, Path], access: Access) -> list[Run]:
     """One round: each case with each contender."""
-    runs: list[Run] = []
+    found = [
+        Run(case, contender, work)
+        for case, work in _works(wish)
+        for contender in (schedulers if case == SCHEDULE else controllers)(binaries, access)
+    ]
+    return [run for run in found if not wish.only or run.contender.name.startswith(tuple(wish.only))]
+
+
+def _works(wish: Wish) -> Iterator[tuple[str, Work]]:
+    """What each case that was asked for does with a contender."""
     if {DEPLOYMENT, COLLECT} & set(wish.cases):
-        runs += _each(DEPLOYMENT, controllers(binaries, access), partial(cases.deployment, size=wish.size))
+        yield DEPLOYMENT, partial(cases.deployment, size=wish.size)
     if SCHEDULE in wish.cases:
         for nodes in wish.nodes:
-            runs += _each(SCHEDULE, schedulers(binaries, access), partial(cases.schedule, size=wish.size, nodes=nodes))
-    if ROLLOUT in wish.cases:
-        size = min(wish.size, cases.ROLLOUT_SIZE)
-        runs += _each(ROLLOUT, controllers(binaries, access), partial(cases.rollout, size=size))
-    return [run for run in runs if not wish.only or run.contender.name.startswith(tuple(wish.only))]
-
-
-def _each(case: str, contenders: Sequence[Contender], work: Work) -> list[Run]:
-    return [Run(case, one, work) for one in contenders]
+            yield SCHEDULE, partial(cases.schedule, size=wish.size, nodes=nodes)
+    others = {
+        ROLLOUT: partial(cases.rollout, size=min(wish.size, cases.ROLLOUT_SIZE)),
+        DEPENDENTS: partial(deletion.dependents, size=wish.dependents),
+        FULL_NAMESPACE: partial(deletion.full_namespace, size=wish.contents),
+        CHURN: partial(busy.churn, crowd=wish.crowd),
+        REST: partial(busy.rest, crowd=wish.crowd),
+    }
+    yield from ((case, work) for case, work in others.items() if case in wish.cases)
 
 
 async def _rounds(bench: Bench, wish: Wish, runs: Sequence[Run], console: Console) -> list[Phase]:
     phases: list[Phase] = []
     for number in range(1, wish.rounds + 1):
         for run in runs:
+            if run.case not in (CHURN, REST):
+                await bench.alone()
             with console.status(f"round {number} of {wish.rounds}: {run.case}, {run.contender.name}"):
                 done = await run.work(bench, run.contender)
             done = [phase for phase in done if phase.case.partition(",")[0] in wish.cases]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from tests.bench.contenders import Contender
 from tests.bench.count import BOUND, Stuck, counting
+from tests.bench.crowd import Crowd, forget, scatter
 from tests.bench.measure import Meter, Usage
 from tests.bench.stage import Stage, plain_nodes, pods, template
 from understudy.cluster.components import APISERVER, ETCD
@@ -20,7 +21,6 @@ from understudy.cluster.embedded import EmbeddedCluster
 from understudy.kinds.core import NODES, PODS
 
 DEPLOYMENT, COLLECT, SCHEDULE, ROLLOUT = "deployment", "collect", "schedule", "rollout"
-CASES = (DEPLOYMENT, COLLECT, SCHEDULE, ROLLOUT)
 WARM = 20
 ROLLOUT_SIZE = 500
 NEW_IMAGE = "registry.k8s.io/pause:3.9"
@@ -28,13 +28,14 @@ NEW_IMAGE = "registry.k8s.io/pause:3.9"
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """One measurement: `size` things done in `wall` seconds, and what that cost."""
+    """One measurement: `size` things done in `wall` seconds, what that cost, and in how many writes if it matters."""
 
     case: str
     contender: str
     size: int
     wall: float
     usage: Usage
+    written: int = 0
 
 
 class Bench:
@@ -47,6 +48,7 @@ class Bench:
         self.cluster = cluster
         self.stage = stage
         self._thread = thread
+        self._crowd: Crowd | None = None
 
     async def blocking(self, work: Callable[[], object]) -> None:
         """Do `work` in the thread; what is being counted goes on."""
@@ -54,13 +56,29 @@ class Bench:
 
     @asynccontextmanager
     async def running(self, contender: Contender) -> AsyncIterator[Meter]:
-        """The contender's process for as long as the block lasts, then an empty stage."""
+        """The contender's process for as long as the block lasts, then an empty stage (or what `among` made of it)."""
         await self.blocking(lambda: contender.start(self.cluster))
         try:
             yield Meter(self._pid(contender.component), self._pid(APISERVER), self._pid(ETCD))
         finally:
             await self.blocking(lambda: self.cluster.stop_component(contender.component))
-            await self.stage.clear()
+            await (forget(self.stage) if self._crowd else self.stage.clear())
+
+    @asynccontextmanager
+    async def among(self, crowd: Crowd) -> AsyncIterator[None]:
+        """The crowd, alive as long as the block lasts; it stays for the next of the same: to make it takes long."""
+        if self._crowd != crowd:
+            await self.alone()
+            self._crowd = crowd
+            await crowd.gather(self.stage)
+        async with crowd.alive(self.stage):
+            yield
+
+    async def alone(self) -> None:
+        """An empty stage."""
+        if self._crowd is not None:
+            await scatter(self.stage)
+        self._crowd = None
 
     def alive(self, contender: Contender) -> Callable[[], None]:
         """A check that raises Stuck, with the end of the log, when the contender has ended by itself."""
@@ -83,7 +101,7 @@ class Bench:
 
 
 async def measured(
-    case: str, contender: Contender, size: int, meter: Meter, act: Awaitable[None], goal: Awaitable[float]
+    case: str, contender: Contender, size: int, meter: Meter, act: Awaitable[object], goal: Awaitable[float]
 ) -> Phase:
     """The clock runs from before `act` until `goal`; the CPU is counted until the component has come to rest."""
     before, started = meter.read(), time.monotonic()

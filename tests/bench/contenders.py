@@ -66,8 +66,8 @@ def _theirs(name: str, component: str, argv: Callable[[Layout], Sequence[str]]) 
 
 
 def shared() -> list[str]:
-    """Our controllers that upstream has too."""
-    return [name for name in registry() if name not in OWN]
+    """Our controllers that upstream has too, and runs by default."""
+    return [name for name, controller in registry().items() if controller.by_default and name not in OWN]
 
 
 def kcm_argv(binary: Path, at: Layout, config: Path, names: Sequence[str]) -> list[str]:

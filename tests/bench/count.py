@@ -1,6 +1,6 @@
-"""Counts pods as a watch tells of them: the bench's clock stops on what the API server said, not on a poll.
+"""Counts objects as a watch tells of them: the bench's clock stops on what the API server said, not on a poll.
 
-Called by `cases`. It watches metadata only, since such events are encoded for the bench alone, whoever else watches
+Called by the cases. It watches metadata only, since such events are encoded for the bench alone, whoever else watches
 what, and so cost the API server the same with every contender; of each it reads three fields.
 """
 
@@ -14,11 +14,12 @@ from msgspec import Struct, field
 
 from understudy.api.client import METADATA, Client
 from understudy.api.transport import Lost
+from understudy.kinds.core import PODS
 
 PATIENCE = 900.0
 BOUND = "&fieldSelector=spec.nodeName%21%3D"
 """Lets a pod into a watch when it is bound."""
-_PATH = "/api/v1/pods?watch=1&allowWatchBookmarks=true"
+_WATCH = "?watch=1&allowWatchBookmarks=true"
 _LIST = "&sendInitialEvents=true&resourceVersionMatch=NotOlderThan"
 _LISTED = "k8s.io/initial-events-end"
 _PAUSE = 0.1
@@ -48,12 +49,18 @@ _decode = msgspec.json.Decoder(_Event).decode
 
 
 class Count:
-    """How many pods there are. `alive` raises if waiting has become pointless."""
+    """How many objects of a collection there are. `alive` raises if waiting has become pointless.
 
-    def __init__(self, client: Client, selector: str, alive: Callable[[], None]) -> None:
+    `written` counts their changes since the first list; `last` is the time.monotonic() of the latest.
+    """
+
+    def __init__(self, client: Client, collection: str, selector: str, alive: Callable[[], None]) -> None:
         self.listed = asyncio.Event()
+        self.written = 0
+        self.last = time.monotonic()
         self._client = client
-        self._selector = selector
+        self._what = collection.rpartition("/")[2]
+        self._path = f"{collection}{_WATCH}{selector}"
         self._alive = alive
         self._uids: set[str] = set()
         self._changed = asyncio.Event()
@@ -67,8 +74,7 @@ class Count:
         while True:
             begin = f"&resourceVersion={self._position}" if self._position else _LIST
             with suppress(Lost):
-                path = f"{_PATH}{self._selector}{begin}"
-                answer = await self._client.transport.stream(path, self.line, accept=METADATA)
+                answer = await self._client.transport.stream(f"{self._path}{begin}", self.line, accept=METADATA)
                 if answer.status != 200:
                     self._restart()
             if not self.listed.is_set():
@@ -92,6 +98,9 @@ class Count:
             case "ERROR":
                 self._restart()
                 return
+        if self.listed.is_set() and event.type != "BOOKMARK":
+            self.written += 1
+            self.last = time.monotonic()
         if _LISTED in metadata.annotations:
             self.listed.set()
         if self.listed.is_set():
@@ -100,11 +109,11 @@ class Count:
 
     async def at_least(self, wanted: int) -> float:
         """Return the time.monotonic() at which there were that many. Raises Stuck."""
-        return await self._until(lambda: len(self) >= wanted, f"{wanted} pods")
+        return await self._until(lambda: len(self) >= wanted, f"{wanted} {self._what}")
 
     async def none_left(self) -> float:
         """Return the time.monotonic() at which all were gone. Raises Stuck."""
-        return await self._until(lambda: not len(self), "no pods")
+        return await self._until(lambda: not len(self), f"no {self._what}")
 
     async def _until(self, done: Callable[[], bool], what: str) -> float:
         end = time.monotonic() + PATIENCE
@@ -121,9 +130,11 @@ class Count:
 
 
 @asynccontextmanager
-async def counting(client: Client, alive: Callable[[], None], selector: str = "") -> AsyncIterator[Count]:
-    """Count pods, of all namespaces, as long as the block lasts; it begins when the first list is complete."""
-    count = Count(client, selector, alive)
+async def counting(
+    client: Client, alive: Callable[[], None], selector: str = "", collection: str = PODS.path()
+) -> AsyncIterator[Count]:
+    """Count a collection's objects as long as the block lasts; it begins when the first list is complete."""
+    count = Count(client, collection, selector, alive)
     task = asyncio.create_task(count.follow())
     try:
         await count.listed.wait()

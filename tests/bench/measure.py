@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
+PEAK, RESIDENT = "VmHWM", "VmRSS"
 _QUIET = 0.02
 _LOOK = 0.4
 _PATIENCE = 8.0
@@ -70,14 +71,19 @@ def parse_cpu(stat: str) -> float:
 
 def peak_bytes(pid: int) -> int:
     """The most memory `pid` has had resident."""
-    return parse_peak(Path(f"/proc/{pid}/status").read_text())
+    return parse_memory(Path(f"/proc/{pid}/status").read_text(), PEAK)
 
 
-def parse_peak(status: str) -> int:
-    """VmHWM, which the kernel gives in kB. Raises ValueError without one (a kernel thread, a zombie)."""
-    for line in status.splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
+def resident_bytes(pid: int) -> int:
+    """The memory `pid` has resident now."""
+    return parse_memory(Path(f"/proc/{pid}/status").read_text(), RESIDENT)
+
+
+def parse_memory(status: str, line: str) -> int:
+    """A line of memory, which the kernel gives in kB. Raises ValueError without one (a kernel thread, a zombie)."""
+    for found in status.splitlines():
+        if found.startswith(f"{line}:"):
+            return int(found.split()[1]) * 1024
     raise ValueError("this process has no memory")
 
 

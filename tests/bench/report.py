@@ -12,12 +12,25 @@ from typing import Any
 
 from rich.table import Table
 
+from tests.bench.busy import CHURN, REST
 from tests.bench.cases import COLLECT, ROLLOUT, Phase
 from tests.bench.contenders import OURS
+from tests.bench.deletion import DEPENDENTS, FULL_NAMESPACE
 
 BEGIN, END = "<!-- bench -->", "<!-- /bench -->"
-COLUMNS = ("case", "against", "ours", "upstream", "ratio", "CPU s", "CPU µs each", "peak MB", "API server + etcd CPU s")
-_IN_SECONDS = (COLLECT, ROLLOUT)
+COLUMNS = (
+    "case",
+    "against",
+    "ours",
+    "upstream",
+    "ratio",
+    "CPU s",
+    "CPU µs each",
+    "peak MB",
+    "writes",
+    "API server + etcd CPU s",
+)
+_IN_SECONDS = (COLLECT, ROLLOUT, DEPENDENTS, FULL_NAMESPACE, CHURN)
 
 Machine = Mapping[str, str | int | float]
 
@@ -38,15 +51,23 @@ class Figures:
     cpu: float
     rss: float
     servers: float
+    written: float
 
     @property
     def each(self) -> float:
-        """Microseconds of the component's CPU for each pod."""
+        """Microseconds of the component's CPU for each object."""
         return self.cpu / self.size * 1e6
 
     @property
+    def score(self) -> float:
+        """The more the better: things a second, or how little memory at rest."""
+        return 1 / self.rss if self.case == REST else self.size / self.wall
+
+    @property
     def speed(self) -> str:
-        """As one would say it: seconds for what ends, pods a second for what goes on."""
+        """As one would say it: memory at rest, seconds for what ends, pods a second for what goes on."""
+        if self.case == REST:
+            return f"{self.rss / 1e6:.0f} MB"
         return f"{self.wall:.2f} s" if self.case in _IN_SECONDS else f"{self.size / self.wall:,.0f} pods/s"
 
 
@@ -59,8 +80,8 @@ class Comparison:
 
     @property
     def ratio(self) -> float:
-        """How many times faster ours is."""
-        return (self.ours.size / self.ours.wall) / (self.theirs.size / self.theirs.wall)
+        """How many times faster, or smaller, ours is."""
+        return self.ours.score / self.theirs.score
 
     def cells(self) -> tuple[str, ...]:
         """The row of the table, in the order of COLUMNS."""
@@ -74,6 +95,7 @@ class Comparison:
             f"{ours.cpu:.2f} / {theirs.cpu:.2f}",
             f"{ours.each:.0f} / {theirs.each:.0f}",
             f"{ours.rss / 1e6:.0f} / {theirs.rss / 1e6:.0f}",
+            f"{ours.written:.0f} / {theirs.written:.0f}" if theirs.written else "",
             f"{ours.servers:.1f} / {theirs.servers:.1f}",
         )
 
@@ -96,6 +118,7 @@ def _median(case: str, contender: str, group: Sequence[Phase]) -> Figures:
         cpu=median(phase.usage.cpu for phase in group),
         rss=median(phase.usage.rss for phase in group),
         servers=median(phase.usage.api + phase.usage.etcd for phase in group),
+        written=median(phase.written for phase in group),
     )
 
 

@@ -41,11 +41,11 @@ class Stage:
     async def clear(self) -> None:
         """Remove what a run left, without waiting for any controller: each run begins alike."""
         for kind in (DEPLOYMENTS, REPLICA_SETS, PODS):
-            await self._delete_all(kind.path(NAMESPACE))
-        await self._delete_all(f"/api/v1/namespaces/{NAMESPACE}/events")
-        await self._delete_all(NODES.path())
+            await self.empty(kind.path(NAMESPACE))
+        await self.empty(f"/api/v1/namespaces/{NAMESPACE}/events")
+        await self.empty(NODES.path())
 
-    async def _delete_all(self, collection: str) -> None:
+    async def empty(self, collection: str) -> None:
         """DELETE the collection; it takes as long as it takes, so a lost answer only means to ask again."""
         options = {"kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": 0}
         end = time.monotonic() + PATIENCE
@@ -57,18 +57,22 @@ class Stage:
             return
         raise Stuck(f"{collection} could not be emptied within {PATIENCE:.0f} s")
 
-    async def create_all(self, kind: Kind[Any], bodies: Iterable[Body]) -> None:
+    async def create_all(self, kind: Kind[Any], bodies: Iterable[Body], namespace: str = NAMESPACE) -> None:
         """POST them, many at a time."""
-        queue = iter(bodies)
-        path = kind.path(NAMESPACE)
+        await self.send("POST", ((kind.path(namespace), body) for body in bodies))
 
-        async def post() -> None:
-            for body in queue:
-                await self.client.call("POST", path, body)
+    async def send(self, method: str, requests: Iterable[tuple[str, Body]], *, in_flight: int = IN_FLIGHT) -> None:
+        """Send each body to its path, many at a time; a PATCH is a merge."""
+        queue = iter(requests)
+        content_type = MERGE if method == "PATCH" else "application/json"
+
+        async def some() -> None:
+            for path, body in queue:
+                await self.client.call(method, path, body, content_type=content_type)
 
         async with asyncio.TaskGroup() as group:
-            for _ in range(IN_FLIGHT):
-                group.create_task(post())
+            for _ in range(in_flight):
+                group.create_task(some())
 
     async def deploy(self, name: str, replicas: int, template: Body) -> None:
         """Create the Deployment `name`."""
@@ -80,11 +84,11 @@ class Stage:
         body = {"spec": {"template": {"spec": {"containers": containers}}}}
         await self.client.call("PATCH", DEPLOYMENTS.path(NAMESPACE, name), body, content_type=MERGE)
 
-    async def delete(self, name: str) -> None:
-        """Delete the Deployment `name` in the background."""
+    async def delete(self, name: str, kind: Kind[Any] = DEPLOYMENTS) -> None:
+        """Delete the object `name` in the background."""
         options = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"}
         with suppress(NotFound):
-            await self.client.call("DELETE", DEPLOYMENTS.path(NAMESPACE, name), options)
+            await self.client.call("DELETE", kind.path(NAMESPACE, name), options)
 
     async def rolled_out(self, name: str, replicas: int, alive: Callable[[], None]) -> float:
         """Return the time.monotonic() at which all replicas were new and available. Raises Stuck."""

@@ -127,7 +127,7 @@ async def test_nor_does_a_later_list_that_was_cut() -> None:
 
 
 async def test_waiting_ends_with_the_last_pod() -> None:
-    count = Count(Scripted().client, "", alive)
+    count = Count(Scripted().client, "/api/v1/pods", "", alive)
     waiting = asyncio.create_task(count.none_left())
     count.line(event("ADDED", "a", 1))
     await asyncio.sleep(0)
@@ -143,7 +143,7 @@ async def test_waiting_ends_when_the_component_has(monkeypatch: pytest.MonkeyPat
         raise Stuck("it has ended")
 
     monkeypatch.setattr(counter, "_LOOK", 0.0)
-    count = Count(Scripted().client, "", dead)
+    count = Count(Scripted().client, "/api/v1/pods", "", dead)
 
     with pytest.raises(Stuck, match="it has ended"):
         await count.at_least(1)
@@ -152,7 +152,20 @@ async def test_waiting_ends_when_the_component_has(monkeypatch: pytest.MonkeyPat
 async def test_patience_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(counter, "_LOOK", 0.0)
     monkeypatch.setattr(counter, "PATIENCE", -1.0)
-    count = Count(Scripted().client, "", alive)
+    count = Count(Scripted().client, "/api/v1/pods", "", alive)
 
     with pytest.raises(Stuck, match="for 5 pods, there are 0"):
         await count.at_least(5)
+
+
+async def test_changes_after_the_list_are_counted_and_dated(monkeypatch: pytest.MonkeyPatch) -> None:
+    count = Count(Scripted().client, "/api/v1/pods", "", alive)
+    for line in (*added("a", "b"), LISTED, event("BOOKMARK", "", 11)):
+        count.line(line)
+    assert count.written == 0
+
+    monkeypatch.setattr("time.monotonic", lambda: 42.0)
+    count.line(event("MODIFIED", "a", 12))
+    count.line(event("DELETED", "a", 13))
+
+    assert (count.written, count.last) == (2, 42.0)

@@ -23,12 +23,15 @@ def test_our_own_cpu_time_is_what_python_says() -> None:
 
 
 def test_the_peak_is_in_bytes() -> None:
-    assert measure.parse_peak("Name:\tx\nVmPeak:\t9 kB\nVmHWM:\t   12 kB\nVmRSS:\t 5 kB\n") == 12 * 1024
+    status = "Name:\tx\nVmPeak:\t9 kB\nVmHWM:\t   12 kB\nVmRSS:\t 5 kB\n"
+
+    assert measure.parse_memory(status, measure.PEAK) == 12 * 1024
+    assert measure.parse_memory(status, measure.RESIDENT) == 5 * 1024
 
 
 def test_a_process_without_memory_is_refused() -> None:
     with pytest.raises(ValueError, match="no memory"):
-        measure.parse_peak("Name:\tkthreadd\nState:\tS\n")
+        measure.parse_memory("Name:\tkthreadd\nState:\tS\n", measure.PEAK)
 
 
 def test_a_phase_costs_what_was_used_in_it_at_the_highest_peak() -> None:

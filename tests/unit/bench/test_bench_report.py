@@ -1,12 +1,14 @@
 """The bench's arithmetic: medians, ratios in our favour, and the table's place in the docs."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from tests.bench import report
+from tests.bench.busy import CHURN, REST
 from tests.bench.cases import COLLECT, DEPLOYMENT, Phase
 from tests.bench.contenders import OURS
 from tests.bench.measure import Usage
@@ -55,6 +57,22 @@ def test_the_ratio_is_of_speeds_where_sizes_differ() -> None:
 def test_creation_is_told_as_a_rate_and_collection_as_a_time() -> None:
     assert report.figures([phase(DEPLOYMENT, OURS, 0.05)])[0].speed == "2,000 pods/s"
     assert report.figures([phase(COLLECT, OURS, 0.05)])[0].speed == "0.05 s"
+
+
+def test_at_rest_the_ratio_is_of_memory() -> None:
+    ours, theirs = (Usage(1.0, rss, api=2.0, etcd=0.5) for rss in (80_000_000, 200_000_000))
+
+    found = only(Phase(REST, OURS, 100, 30.0, ours), Phase(REST, UPSTREAM, 100, 30.0, theirs))
+
+    assert (found.ratio, found.ours.speed) == (2.5, "80 MB")
+
+
+def test_writes_are_told_where_they_were_counted() -> None:
+    column = report.COLUMNS.index("writes")
+    counted = [replace(phase(CHURN, name, 1.0), written=number) for name, number in ((OURS, 7), (UPSTREAM, 9))]
+
+    assert only(*counted).cells()[column] == "7 / 9"
+    assert only(phase(COLLECT, OURS, 1.0), phase(COLLECT, UPSTREAM, 1.0)).cells()[column] == ""
 
 
 def test_what_has_no_counterpart_is_left_out() -> None:
