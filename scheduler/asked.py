@@ -4,10 +4,11 @@
 of plugins to skip in upstream's CycleState.
 """
 
+from collections import defaultdict
 from collections.abc import Hashable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from understudy.scheduler.framework import Verdict, Wide
+from understudy.scheduler.framework import Hint, Verdict, Wide
 from understudy.scheduler.profile import Profile
 from understudy.scheduler.shape import Shape
 
@@ -27,6 +28,7 @@ class Asked:
     __slots__ = (
         "_shape",
         "filters",
+        "hints",
         "node_filters",
         "pod_filters",
         "pre_filters",
@@ -50,11 +52,20 @@ class Asked:
         self.wide_scores = [each for each in wide if each.weight]
         concerned = {each.NAME for each in self.filters} | {each.NAME for each in self.wide}
         concerned |= {each.plugin.NAME for each in self.scores}
+        concerned |= {each.NAME for each in self.pre_filters}
+        self.hints: dict[str, list[Hint]] = defaultdict(list)
+        for watcher in profile.watching:
+            for hint in watcher.HINTS if watcher.NAME in concerned else ():
+                self.hints[hint.kind.id].append(hint)
         self.versioned = [each for each in profile.versioned if each.NAME in concerned]
 
     def version(self) -> tuple[Hashable, ...]:
         """Another one if what plugins say may be otherwise although no pod and no node has changed."""
         return tuple(each.version(self._shape) for each in self.versioned)
+
+    def hinted(self, kind: str, new: Any, old: Any) -> bool:
+        """Whether a plugin says that this change of an object of that kind may let such pods fit."""
+        return any(hint.helps(self._shape, new, old) for hint in self.hints.get(kind, ()))
 
     def narrowed(self) -> Narrowed | None:
         """What the PreFilter plugins have to say; None, as for nearly all pods, if nothing."""

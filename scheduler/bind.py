@@ -14,6 +14,7 @@ from understudy.api.transport import Lost
 from understudy.errors import ApiError, NotFound
 from understudy.scheduler.kinds import PODS, Pod
 from understudy.scheduler.plugins.default_binder import NAME, binding
+from understudy.scheduler.status import ERROR
 
 PAUSES = (0.1, 5.0)
 """Seconds between two attempts to learn what became of a binding: the first and the longest."""
@@ -30,10 +31,11 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """`error` says, in upstream's words, why a binding failed."""
+    """`error` says, in upstream's words, why a binding failed, `reason` which reason the pod's condition gets."""
 
     outcome: Outcome
     error: str = ""
+    reason: str = ERROR
 
 
 async def bind(client: Client, pod: Pod, node: str) -> Result:
@@ -46,7 +48,7 @@ async def bind(client: Client, pod: Pod, node: str) -> Result:
         except NotFound:
             return Result(Outcome.TAKEN)
         except ApiError as error:
-            return await _look(client, pod, node, f'running Bind plugin "{NAME}": {error}')
+            return await look(client, pod, node, f'running Bind plugin "{NAME}": {error}')
         except Lost:
             await asyncio.sleep(pause)
             pause = min(2 * pause, PAUSES[1])
@@ -54,7 +56,7 @@ async def bind(client: Client, pod: Pod, node: str) -> Result:
             return Result(Outcome.BOUND)
 
 
-async def _look(client: Client, pod: Pod, node: str, why: str) -> Result:
+async def look(client: Client, pod: Pod, node: str, why: str) -> Result:
     """What became of a pod whose binding was refused: a refusal may follow a binding that had worked."""
     pause = PAUSES[0]
     while True:

@@ -118,6 +118,10 @@ class Columns:
         """The line of a resource; None if no node has it and no pod uses it."""
         return self._columns.get(resource)
 
+    def all_real(self) -> list[int]:
+        """The rows that have a node."""
+        return np.flatnonzero(self.real).tolist()
+
     def each(self, rows: Rows) -> Iterable[int]:
         """The row numbers, one by one."""
         return range(*rows.indices(self.size)) if isinstance(rows, slice) else rows.tolist()

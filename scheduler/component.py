@@ -34,6 +34,7 @@ from understudy.scheduler.kinds import (
 from understudy.scheduler.loop import Loop
 from understudy.scheduler.metrics import PENDING
 from understudy.scheduler.queue import Place
+from understudy.scheduler.registry import PLUGINS, Entry
 from understudy.scheduler.status import Status
 from understudy.state.store import Store
 
@@ -63,17 +64,20 @@ class Scheduler:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         rng: random.Random | None = None,
         on_fenced: Callable[[], None] | None = None,
+        plugins: Mapping[str, Entry] = PLUGINS,
     ) -> None:
         rng = rng or random.Random()
         self._on_fenced = on_fenced
         self._events = Recorder(client, clock=clock)
         self._status = Status(client, clock=clock)
-        self.loop = Loop(client, names, self._events, self._status, rng=rng, clock=clock, on_fenced=on_fenced)
+        self.loop = Loop(
+            client, names, self._events, self._status, rng=rng, clock=clock, on_fenced=on_fenced, plugins=plugins
+        )
         self.pods: Store[Pod] = Store(PODS)
         self.nodes: Store[Node] = Store(NODES)
         self.pods.hooks.append(self.loop.saw_pod)
         self.nodes.hooks.append(self.loop.saw_node)
-        every = [*self._surroundings(), self.nodes, self.pods]
+        every = [*self._surroundings(), *self._others(), self.nodes, self.pods]
         self._watches: list[Watch[Any]] = [Watch(client, store, rng=rng) for store in every]
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -81,12 +85,19 @@ class Scheduler:
         """What else a place may depend on; by-and-by, for nobody waits for it."""
         namespaces, services, budgets = Store(NAMESPACES), Store(SERVICES), Store(BUDGETS)
         namespaces.hooks.append(self.loop.saw_namespace)
-        services.hooks.append(self.loop.surroundings.saw_service)
-        budgets.hooks.append(self.loop.budgets.saw)
+        services.hooks.append(self.loop.state.surroundings.saw_service)
+        budgets.hooks.append(self.loop.state.budgets.saw)
         owners: list[Store[Any]] = [Store(kind) for kind in (REPLICATION_CONTROLLERS, REPLICA_SETS, STATEFUL_SETS)]
         for store in owners:
-            store.hooks.append(partial(self.loop.surroundings.saw_owner, store.kind.id))
+            store.hooks.append(partial(self.loop.state.surroundings.saw_owner, store.kind.id))
         return [namespaces, services, budgets, *owners]
+
+    def _others(self) -> list[Store[Any]]:
+        """What plugins read beside all that."""
+        stores = list(self.loop.state.stores.values())
+        for store in stores:
+            store.hooks.append(partial(self.loop.saw_other, store.kind.id))
+        return stores
 
     @property
     def unsynced(self) -> list[str]:
@@ -152,7 +163,7 @@ class Scheduler:
             return "binding" if entry.place is Place.OUT else entry.place.value
         if pod.spec.nodeName or self.loop.cache.node_of(pod.uid) is not None:
             return "bound"
-        return "gated" if pod.spec.schedulingGates else "not ours"
+        return "not ours" if self.loop.gated.get(pod.uid) is None else "gated"
 
     def _state(self, _: Mapping[str, str]) -> Any:
         loop = self.loop
@@ -163,6 +174,8 @@ class Scheduler:
             },
             "silence": {watch.kind.id: round(watch.silence(), 1) for watch in self._watches},
             "queues": {place.value: loop.queue.count(place) for place in Place},
+            "gated": len(loop.gated),
+            "held": len(loop.state.held),
             "shapes": {"parked": len(loop.queue.parked)},
             "assumed": loop.cache.assumed,
             "counted": len(loop.cache),

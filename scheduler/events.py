@@ -18,6 +18,7 @@ from understudy.api.client import METADATA, STRATEGIC, Client
 from understudy.api.transport import Fenced, Lost
 from understudy.errors import AlreadyExists, ApiError, Forbidden, NotFound, TooManyRequests
 from understudy.obs.metrics import EVENTS_DROPPED
+from understudy.plan.steps import Event
 from understudy.scheduler.kinds import Pod
 from understudy.values import timestamp
 
@@ -231,3 +232,15 @@ def _refused(body: dict[str, Any], error: ApiError) -> None:
 def _dropped(cause: str, body: dict[str, Any], why: Exception) -> None:
     EVENTS_DROPPED.labels(cause).inc()
     log.warning("event %s about %s dropped: %s", body["reason"], body["regarding"]["name"], why)
+
+
+class Telling:
+    """Takes Event steps of plugins: what the applier is given in the place of the controllers' recorder."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+
+    def record(self, event: Event, source: str) -> None:
+        """Only events about pods can be told."""
+        if isinstance(event.obj, Pod):
+            self._recorder.record(event.obj, Happening(source, event.type, event.reason, "Scheduling", event.message))

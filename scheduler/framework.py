@@ -25,7 +25,7 @@ help a parked pod (upstream's queueing hints); `version` tells that kept answers
 steps are pure; what a plugin remembers changes in `reserve`, `unreserve` and `post_bind` only.
 """
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Generator, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -275,11 +275,8 @@ class Refused(Exception):
     """Raised by steps: the pod must not be bound. What it says is told as "running PreBind plugin …: <it>"."""
 
 
-class Steps(Protocol):
-    """A generator of steps, as a controller's decision is: resumed with each step's answer or what the step met."""
-
-    def send(self, answer: Any, /) -> "Step | Until": ...
-    def throw(self, error: Exception, /) -> "Step | Until": ...
+Steps = Generator[Step | Until, Any, Any]
+"""As a controller's decision: resumed with each step's answer, or with what the step met."""
 
 
 # What wakes, and what a plugin is given

@@ -10,32 +10,33 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from typing import Any
 
 from understudy.api.client import Client
 from understudy.api.transport import Fenced
+from understudy.kinds.meta import Obj
+from understudy.plan.apply import Applier
 from understudy.scheduler.bind import Outcome, Result, bind
-from understudy.scheduler.budgets import Budgets
-from understudy.scheduler.cache import Cache
-from understudy.scheduler.columns import Columns
-from understudy.scheduler.cycle import Cycle, Placement
+from understudy.scheduler.binding import Binder
+from understudy.scheduler.cycle import Placement
 from understudy.scheduler.diagnosis import Diagnosis
-from understudy.scheduler.events import Happening, Recorder
+from understudy.scheduler.events import Happening, Recorder, Telling
 from understudy.scheduler.explain import Decision, History
+from understudy.scheduler.gated import Gated
+from understudy.scheduler.held import Pending
 from understudy.scheduler.kinds import Labelled, Node, Pod
 from understudy.scheduler.metrics import ALGORITHM_SECONDS, ERROR, SCHEDULED, UNSCHEDULABLE
-from understudy.scheduler.nominations import Nominations
-from understudy.scheduler.preemption import Preemption
 from understudy.scheduler.queue import Entry, Queue
+from understudy.scheduler.registry import PLUGINS
+from understudy.scheduler.registry import Entry as PluginEntry
 from understudy.scheduler.room import Room
-from understudy.scheduler.shape import PodInfo, same_usage, usage_of
-from understudy.scheduler.shapes import Shapes
-from understudy.scheduler.status import ERROR as SCHEDULER_ERROR
+from understudy.scheduler.shape import PodInfo, Shape, same_usage, usage_of
+from understudy.scheduler.state import State
 from understudy.scheduler.status import UNSCHEDULABLE as UNSCHEDULABLE_REASON
 from understudy.scheduler.status import Status
-from understudy.scheduler.surroundings import Surroundings
 from understudy.scheduler.terms import badge_of, same_badge
 
 log = logging.getLogger(__name__)
@@ -65,18 +66,19 @@ class Loop:
         rng: random.Random | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         on_fenced: Callable[[], None] | None = None,
+        plugins: Mapping[str, PluginEntry] = PLUGINS,
     ) -> None:
-        self.columns = Columns()
-        self.cache = Cache(self.columns)
-        self.nominations = Nominations()
-        self.cycle = Cycle(self.columns, self.nominations)
-        self.budgets = Budgets()
+        self.state = state = State(names, plugins)
+        self.columns, self.cache, self.nominations = state.columns, state.cache, state.nominations
+        self.cycle, self.shapes, self.profiles = state.cycle, state.shapes, state.profiles
         self.queue = Queue()
-        self.surroundings = Surroundings(self.columns.crowd)
-        self.shapes = Shapes(self.surroundings)
+        self.gated = Gated()
         self.history = History()
+        self.pending = Pending()
+        self.binder = Binder(
+            client, Applier(client, state.stores, Telling(events), rng), state.held, self.pending, clock
+        )
         self._client = client
-        self._names = frozenset(names)
         self._events = events
         self._status = status
         self._rng = rng or random.Random()
@@ -86,14 +88,16 @@ class Loop:
         self._stirs = 0
         self._sweep_at = 0.0
         self._flush_at = 0.0
+        self._hinted: set[Shape] = set()
         self._binding: set[asyncio.Task[None]] = set()
+        self._sending = 0
         self._more = asyncio.Event()
         self._slot = asyncio.Event()
         self.room = Room(
             client,
             events,
             status,
-            Preemption(self.columns, self.cache, self.nominations, self.budgets),
+            state.preemption,
             self.nominations,
             self.cache,
             clock=clock,
@@ -126,20 +130,49 @@ class Loop:
             self._gone(pod.uid)
         elif new.spec.nodeName:
             self._bound(new)
-        elif new.spec.schedulerName in self._names and self.cache.node_of(new.uid) is None:
+        elif self.profiles.serves(new.spec.schedulerName) and self.cache.node_of(new.uid) is None:
             self._wanting(new, old)
 
     def saw_namespace(self, new: Labelled | None, old: Labelled | None) -> None:
         """A namespace came, changed or went: what selects namespaces by labels may be about others now."""
-        if not self.surroundings.saw_namespace(new, old):
-            return
-        for info in [each for each in self.queue.pods() if each.shape.social is not None]:
+        if self.state.surroundings.saw_namespace(new, old):
+            self._describe_anew(each for each in self.queue.pods() if each.shape.social is not None)
+
+    def saw_other(self, kind: str, new: Obj | None, old: Obj | None) -> None:
+        """An object of a kind (by its id) that plugins read came, changed or went."""
+        self.pending.poke()
+        for pod in self.gated.reading(kind):
+            self._wanting(pod, None)
+        if self.profiles.asks(kind):
+            self.shapes.changed()
+            self._describe_anew(each for each in self.queue.pods() if each.shape.asked.profile.asks(kind))
+        for shape in self.queue.parked:
+            if shape not in self._hinted and shape.asked.hinted(kind, new, old):
+                self._hinted.add(shape)
+                self._more.set()
+
+    def saw_profile(self, name: str, pods: Iterable[Pod]) -> None:
+        """The profile of that name is another one now; `pods` are all there are. Those it is about start anew."""
+        self.shapes.changed()
+        for pod in pods:
+            if pod.spec.schedulerName != name or pod.spec.nodeName or self.cache.node_of(pod.uid) is not None:
+                continue
+            if self.profiles.serves(name):
+                self.saw_pod(pod, None)
+            else:
+                self._leave_queue(pod.uid)
+
+    def _describe_anew(self, infos: Iterable[PodInfo]) -> None:
+        """What these waiting pods want may be something else now."""
+        for info in list(infos):
             self.queue.add(self.shapes.refresh(info), self._now())
             self._more.set()
 
     def _gone(self, uid: str) -> None:
         self._leave_queue(uid)
         self._changed(self.cache.drop(uid))
+        self.state.held.reject(uid, "", "pod does not exist any more")
+        self.pending.poke()
         self._stirred()
 
     def _bound(self, new: Pod) -> None:
@@ -151,9 +184,13 @@ class Loop:
         self._stirred()
 
     def _wanting(self, pod: Pod, old: Pod | None) -> None:
-        if pod.deleting or pod.spec.schedulingGates:
+        gate = self.profiles.of(pod.spec.schedulerName).gate(pod)
+        if pod.deleting or gate is not None:
             self._leave_queue(pod.uid)
+            if gate is not None and not pod.deleting:
+                self.gated.hold(pod, gate)
             return
+        self.gated.release(pod.uid)
         info = self.shapes.describe(pod)
         self.queue.add(info, self._now())
         if self.nominations or pod.status.nominatedNodeName:
@@ -185,6 +222,7 @@ class Loop:
             self.queue.remove(uid, self._now())
             if (node := self.nominations.clear(uid)) is not None:
                 self._freed(node)
+        self.gated.release(uid)
         self._status.forget(uid)
 
     def _changed(self, row: int | None) -> None:
@@ -229,9 +267,13 @@ class Loop:
             decided += 1
             if decided % BREATH == 0:
                 await asyncio.sleep(0)
-            while len(self._binding) >= IN_FLIGHT:
-                self._slot.clear()
-                await self._slot.wait()
+            await self._free()
+
+    async def _free(self) -> None:
+        """Returns when one more binding may be sent."""
+        while self._sending >= IN_FLIGHT:
+            self._slot.clear()
+            await self._slot.wait()
 
     def _decide(self, entry: Entry) -> None:
         entry.info = self.shapes.refresh(entry.info)
@@ -250,13 +292,21 @@ class Loop:
         self.nominations.clear(pod.uid)
         self.cache.assume(pod, shape.usage, entry.info.badge, said.node)
         self.queue.placed(entry, self._now())
-        task = asyncio.get_running_loop().create_task(self._bind(entry, said.node))
+        if shape.asked.profile.direct:
+            self._sending += 1
+            self._start(self._bind(entry, said.node))
+        elif refused := self.binder.reserve(entry.info, said.node):
+            self._bound_or_not(entry, pod, said.node, Result(Outcome.FAILED, refused, UNSCHEDULABLE_REASON))
+        else:
+            self._start(self._prepare(entry, said.node))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._binding.add(task)
         task.add_done_callback(self._answered)
 
     def _answered(self, task: asyncio.Task[None]) -> None:
         self._binding.discard(task)
-        self._slot.set()
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a binding ended in an error of ours", exc_info=error)
 
@@ -271,15 +321,45 @@ class Loop:
         self.history.remember(pod.key, Decision(self._clock(), pod.metadata.resourceVersion, said))
 
     async def _bind(self, entry: Entry, node: str) -> None:
+        """Bind at once: one of `_sending` already."""
         pod = entry.info.pod
         try:
             result = await bind(self._client, pod, node)
         except Fenced:
-            log.info("pod %s not bound: no longer the leader", pod.key)
-            if self._on_fenced is not None:
-                self._on_fenced()
+            self._fenced(pod)
             return
+        finally:
+            self._sent()
         self._bound_or_not(entry, pod, node, result)
+
+    async def _prepare(self, entry: Entry, node: str) -> None:
+        """Bind after what plugins have to do before: only then it is one of `_sending`."""
+        pod, sending = entry.info.pod, False
+
+        async def free() -> None:
+            nonlocal sending
+            await self._free()
+            self._sending += 1
+            sending = True
+
+        try:
+            result = await self.binder.run(entry.info, node, free)
+        except Fenced:
+            self._fenced(pod)
+            return
+        finally:
+            if sending:
+                self._sent()
+        self._bound_or_not(entry, pod, node, result)
+
+    def _sent(self) -> None:
+        self._sending -= 1
+        self._slot.set()
+
+    def _fenced(self, pod: Pod) -> None:
+        log.info("pod %s not bound: no longer the leader", pod.key)
+        if self._on_fenced is not None:
+            self._on_fenced()
 
     def _bound_or_not(self, entry: Entry, pod: Pod, node: str, result: Result) -> None:
         if result.outcome is Outcome.BOUND:
@@ -297,7 +377,7 @@ class Loop:
         if self.queue.get(pod.uid) is entry:
             self.queue.retry(entry, self._now())
             self._more.set()
-            self._tell_failure(pod, SCHEDULER_ERROR, result.error, "" if pod.status.nominatedNodeName else None)
+            self._tell_failure(pod, result.reason, result.error, "" if pod.status.nominatedNodeName else None)
 
     def _tell_failure(self, pod: Pod, reason: str, message: str, nominated: str | None) -> None:
         what = Happening(pod.spec.schedulerName, "Warning", "FailedScheduling", "Scheduling", message)
@@ -313,11 +393,12 @@ class Loop:
             self._flush_at = now + FLUSH_EVERY
             self.queue.flush(now)
         stirred = self.columns.crowd.stirs != self._stirs
-        if (not self._dirty and not stirred) or now < self._sweep_at:
+        if not (self._dirty or stirred or self._hinted) or now < self._sweep_at:
             return
         rows = [row for row in self._dirty if self.columns.real[row]]
         self._dirty.clear()
         self._stirs = self.columns.crowd.stirs
+        hinted, self._hinted = self._hinted, set()
         if not self.queue.parked:
             return
         started = time.perf_counter()
@@ -325,7 +406,8 @@ class Loop:
             for nominee in self.nominations.on(self.columns.names[row]):
                 self.queue.activate(nominee.info.uid, now)
         for shape in list(self.queue.parked):
-            if (rows or shape.social is not None) and self.cycle.helps(shape, rows):
+            where = self.columns.all_real() if shape in hinted else rows
+            if (where or shape.asked.wide) and self.cycle.helps(shape, where):
                 self.queue.wake(shape, now)
         self._sweep_at = now + REST * (time.perf_counter() - started)
 
@@ -333,7 +415,7 @@ class Loop:
         """How long nothing needs to be done if nothing happens."""
         now = self._now()
         due = [self._flush_at, self.queue.next_due()]
-        if self._dirty or self.columns.crowd.stirs != self._stirs:
+        if self._dirty or self._hinted or self.columns.crowd.stirs != self._stirs:
             due.append(self._sweep_at)
         return max(TICK, min(at for at in due if at is not None) - now)
 

@@ -28,6 +28,7 @@ from understudy.scheduler.framework import (
     Wide,
     Writing,
 )
+from understudy.scheduler.gated import Gate
 from understudy.scheduler.kinds import Pod
 from understudy.scheduler.plain import as_filter, as_score
 from understudy.scheduler.plugins.default_preemption import DefaultPreemption
@@ -68,9 +69,15 @@ class Profile:
         """Whether a decided pod may be bound at once: nobody has a say between decision and binding."""
         return not (self.reserve or self.permit or self.pre_bind or self.bind or self.post_bind)
 
-    def gate(self, pod: Pod) -> str:
-        """Why the pod may not wait for its turn yet; "" if it may."""
-        return next((why for plugin in self.pre_enqueue if (why := plugin.pre_enqueue(pod))), "")
+    def asks(self, kind: str) -> bool:
+        """Whether what pods wish may be otherwise after a change of an object of that kind, by its id."""
+        watched = (each for each in self.asking if isinstance(each, Watching))
+        return any(read.id == kind for each in watched for read in each.READS)
+
+    def gate(self, pod: Pod) -> Gate | None:
+        """What keeps the pod from waiting for its turn; None if it may."""
+        said = ((plugin, plugin.pre_enqueue(pod)) for plugin in self.pre_enqueue)
+        return next((Gate(plugin, why) for plugin, why in said if why), None)
 
 
 def assemble(name: str, plugins: Iterable[tuple[Named, int]]) -> Profile:

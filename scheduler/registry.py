@@ -4,9 +4,11 @@ Order and weights are upstream's (pkg/scheduler/apis/config/v1/default_plugins.g
 makes profiles from it; `user_plugins` adds what users bring.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
+from understudy.kinds.kind import Kind
+from understudy.loop.controller import Right
 from understudy.scheduler import arguments
 from understudy.scheduler.cache import Cache
 from understudy.scheduler.columns import Columns
@@ -25,11 +27,24 @@ from understudy.scheduler.profile import Profile, assemble
 
 
 class Entry(NamedTuple):
-    """How a plugin is made, what its score counts. `stores`: it reads other objects than pods and nodes."""
+    """How a plugin is made, what its score counts, and whether profiles have it unless they say otherwise.
+
+    `make` may have the plugin's `READS` and `RIGHTS`, as a class has.
+    """
 
     make: Make
     weight: int = 0
-    stores: bool = False
+    default: bool = True
+
+    @property
+    def reads(self) -> tuple[Kind[Any], ...]:
+        """What it reads beside pods and nodes."""
+        return tuple(getattr(self.make, "READS", ()))
+
+    @property
+    def rights(self) -> tuple[Right, ...]:
+        """What its steps may write."""
+        return tuple(getattr(self.make, "RIGHTS", ()))
 
 
 def ready(plugin: Named) -> Make:
@@ -60,16 +75,17 @@ PLUGINS: Mapping[str, Entry] = {
 }
 
 
-def default(name: str = "default-scheduler", handle: Handle | None = None) -> Profile:
-    """The profile with every plugin as it comes; without a handle those that read stores are left out."""
-    found = [entry for entry in PLUGINS.values() if handle is not None or not entry.stores]
+def default(name: str, handle: Handle | None = None, plugins: Mapping[str, Entry] = PLUGINS) -> Profile:
+    """The profile with its plugins as they come; without a handle those that read stores are left out."""
+    found = [each for each in plugins.values() if each.default and (handle is not None or not each.reads)]
     with_nothing = handle or Handle(columns := Columns(0), Cache(columns))
-    return assemble(name, ((entry.make({}, with_nothing), entry.weight) for entry in found))
+    return assemble(name, ((each.make({}, with_nothing), each.weight) for each in found))
 
 
-DEFAULT = default()
+DEFAULT = default("default-scheduler")
 """The profile of pods that have no other, as far as it needs pods and nodes only."""
 
 
-def names() -> Iterable[str]:
-    return PLUGINS.keys()
+def reads(plugins: Mapping[str, Entry] = PLUGINS) -> list[Kind[Any]]:
+    """What these plugins read beside pods and nodes, each kind once."""
+    return list({kind.id: kind for entry in plugins.values() for kind in entry.reads}.values())

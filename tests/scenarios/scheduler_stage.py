@@ -6,7 +6,7 @@ Leaving the stage fails if a node was ever overcommitted.
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ import msgspec
 from understudy.api.client import MERGE, Client
 from understudy.scheduler.component import Scheduler
 from understudy.scheduler.kinds import Node, Pod
+from understudy.scheduler.registry import PLUGINS, Entry
 from understudy.scheduler.resources import allocatable, pod_requests
 from understudy.testing.fake import FakeApi, loop_clock
 from understudy.testing.fake_state import Change
@@ -73,13 +74,16 @@ async def stage(
     on_fenced: Callable[[], None] | None = None,
     api: FakeApi | None = None,
     kubelet: bool = True,
+    plugins: Mapping[str, Entry] = PLUGINS,
 ) -> AsyncIterator[Play]:
     if api is None:
         api = FakeApi(seed=seed)
         add_nodes(api, [f"node-{number}" for number in range(1, nodes + 1)], cpu=cpu)
     client = Client(api.transport(ME, faults))
     names = ["default-scheduler", "other"]
-    scheduler = Scheduler(client, names, clock=loop_clock, rng=random.Random(seed), on_fenced=on_fenced)
+    scheduler = Scheduler(
+        client, names, clock=loop_clock, rng=random.Random(seed), on_fenced=on_fenced, plugins=plugins
+    )
     watching = watch_overcommit(api)
     ends = Kubelet(api, ready_after=1.0, stop_after=1.0) if kubelet else None
     try:

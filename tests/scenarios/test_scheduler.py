@@ -369,5 +369,5 @@ def test_names_are_taken_from_the_settings() -> None:
     made = make_scheduler(Client(FakeApi().transport()), {"scheduler-name": "a, b,"}, lambda: None)
 
     assert isinstance(made, Scheduler)
-    assert made.loop._names == {"a", "b"}
+    assert [name for name in ("a", "b", "", "c") if made.loop.profiles.serves(name)] == ["a", "b"]
     assert made.unsynced[-2:] == ["nodes", "pods"], "what surrounds them first"

@@ -111,11 +111,12 @@ class Applier:
             answer = error = None
             writer.record.note(step)
             try:
-                answer = await self._do(step, writer)
+                answer = await self.perform(step, writer)
             except (ApiError, Lost, PartlyDone) as met:
                 error = met
 
-    async def _do(self, step: Step, writer: Writer) -> Any:
+    async def perform(self, step: Step, writer: Writer) -> Any:
+        """Do that one step; its answer. For those who play decisions with further steps of their own."""
         match step:
             case Event():
                 self._events.record(step, writer.source)
