@@ -9,14 +9,14 @@ upstream has for its claims: two claims decided at once would choose the same vo
 from collections.abc import Iterable
 from datetime import datetime
 
-from understudy.kinds.binding import BIND_COMPLETED, class_of, class_of_volume
+from understudy.kinds.binding import BIND_COMPLETED, class_of, class_of_volume, is_free
 from understudy.kinds.core import PERSISTENT_VOLUME_CLAIMS, PODS, PersistentVolumeClaim
 from understudy.kinds.meta import Key
 from understudy.kinds.storage import PERSISTENT_VOLUMES, STORAGE_CLASSES, PersistentVolume, StorageClass
 from understudy.loop.controller import On, controller, may
 from understudy.operators.pvbinder import claims, volumes
 from understudy.operators.pvbinder.facts import claimant, is_default
-from understudy.operators.pvbinder.matching import BY_CLAIM_NAMED, is_free
+from understudy.operators.pvbinder.matching import BY_CLAIM_NAMED
 from understudy.operators.pvbinder.migration import tell_claim, tell_volume
 from understudy.plan.steps import Decision
 from understudy.state.store import Index

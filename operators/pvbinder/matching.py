@@ -9,9 +9,11 @@ from understudy.kinds.binding import (
     capacity,
     class_of,
     class_of_volume,
+    free_of_class,
     is_bound_to,
     is_enough,
     modes_do,
+    named_claim,
     requested,
     same_attributes,
     same_mode,
@@ -25,22 +27,8 @@ from understudy.values import selector as selectors
 MODES = ("ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod")
 
 
-def _claim_named(volume: PersistentVolume) -> tuple[str, ...]:
-    reference = volume.spec.claimRef
-    return (f"{reference.namespace}/{reference.name}",) if reference is not None else ()
-
-
-def is_free(volume: PersistentVolume) -> bool:
-    """Whether any claim may have it."""
-    return volume.spec.claimRef is None and volume.status.phase == "Available" and not volume.deleting
-
-
-def _free_of_class(volume: PersistentVolume) -> tuple[str, ...]:
-    return (class_of_volume(volume),) if is_free(volume) else ()
-
-
-BY_CLAIM_NAMED: Index[PersistentVolume] = Index("claim named", _claim_named)
-FREE: Index[PersistentVolume] = Index("free, by class", _free_of_class)
+BY_CLAIM_NAMED: Index[PersistentVolume] = Index("claim named", named_claim)
+FREE: Index[PersistentVolume] = Index("free, by class", free_of_class)
 
 
 def best_match(claim: PersistentVolumeClaim, view: View, *, delayed: bool) -> PersistentVolume | None:

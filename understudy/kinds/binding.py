@@ -36,6 +36,22 @@ def is_bound_to(volume: PersistentVolume, claim: PersistentVolumeClaim) -> bool:
     return reference.uid in ("", claim.uid)
 
 
+def named_claim(volume: PersistentVolume) -> tuple[str, ...]:
+    """The claim the volume names, as an index has it; nothing if it names none."""
+    reference = volume.spec.claimRef
+    return (f"{reference.namespace}/{reference.name}",) if reference is not None else ()
+
+
+def is_free(volume: PersistentVolume) -> bool:
+    """Whether any claim may have it."""
+    return volume.spec.claimRef is None and volume.status.phase == "Available" and not volume.deleting
+
+
+def free_of_class(volume: PersistentVolume) -> tuple[str, ...]:
+    """The class of a volume that any claim may have, as an index has it; nothing if it is not free."""
+    return (class_of_volume(volume),) if is_free(volume) else ()
+
+
 def reservation(volume: PersistentVolume, claim: PersistentVolumeClaim) -> dict[str, Any]:
     """What has to be merged into the volume so that it names the claim, uid and all; nothing if it does.
 
