@@ -28,14 +28,18 @@ HOSTS, DECLARED = "hosts", "declared"
 
 
 class Answering:
-    """`start` listens: from then on everything is answered, SERVFAIL where the zone would have to be known."""
+    """`start` listens: from then on everything is answered, SERVFAIL where the zone would have to be known.
 
-    def __init__(self, settings: Settings, *, now: Callable[[], float] = time.time) -> None:
+    `cache_only`: others are asked for the cluster's names, too.
+    """
+
+    def __init__(self, settings: Settings, *, cache_only: bool = False, now: Callable[[], float] = time.time) -> None:
         self._settings = settings
         self._loop_name = f"{secrets.token_hex(16)}.understudy-loop"
-        self.zone = Zone(settings.domain, pods=settings.pods)
+        self.zone = Zone(settings.domain, pods=settings.pods, elsewhere=cache_only)
         self.forwarder = Routes(time.monotonic)
         self.table = Table(self.zone, _version(), loop_name=self._loop_name, on_loop=self.forwarder.found_loop)
+        self.table.synced = cache_only
         self.copy = Copy(self.zone, self.table.forget, now)
         self._times = (Times(), Times())
         self.service = Service(self.table, self.forwarder, self._timed)

@@ -1,7 +1,8 @@
-"""A connection over TLS to another server, for many questions at once, kept a while for the next ones (RFC 7858).
+"""A connection to another server, for many questions at once, kept a while for the next ones (RFC 7766, RFC 7858).
 
-Made by `upstream` for servers of the form tls://ADDRESS%NAME. The server has to show a certificate for the name (or
-the address) signed by one of those trusted: whoever listens between learns and changes nothing.
+Made by `upstream` for servers of the form tls://ADDRESS%NAME, and for those that are asked over TCP only. Over TLS the
+server has to show a certificate for the name (or the address) signed by one of those trusted: whoever listens between
+learns and changes nothing.
 """
 
 import asyncio
@@ -23,9 +24,10 @@ def context(ca: str) -> ssl.SSLContext:
 class Link:
     """`ask` connects when it must; a connection nobody asked anything for `expire` seconds is closed."""
 
-    def __init__(self, host: str, port: int, name: str, trusted: ssl.SSLContext, expire: float) -> None:
+    def __init__(self, host: str, port: int, name: str, trusted: ssl.SSLContext | None, expire: float) -> None:
         self._to = host, port
-        self._name, self._trusted, self._expire = name or host, trusted, expire
+        self._trusted, self._name = trusted, (name or host) if trusted is not None else None
+        self._expire = expire
         self._waiting: dict[bytes, asyncio.Future[bytes]] = {}
         self._writer: asyncio.StreamWriter | None = None
         self._reading: asyncio.Task[None] | None = None
@@ -33,7 +35,19 @@ class Link:
         self._timer: asyncio.TimerHandle | None = None
 
     async def ask(self, asked: bytes) -> bytes:
-        """The answer, with the id of the question. Raises OSError, EOFError; the caller sets a time."""
+        """The answer, with the id of the question. Raises OSError, EOFError; the caller sets a time.
+
+        A connection that was there before may just have been closed at the other end: then it is tried once more.
+        """
+        was_there = self._writer is not None
+        try:
+            return await self._ask(asked)
+        except (ConnectionError, EOFError):
+            if not was_there:
+                raise
+        return await self._ask(asked)
+
+    async def _ask(self, asked: bytes) -> bytes:
         writer = await self._connected()
         number = self._free(asked[:2])
         waiter: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()

@@ -89,7 +89,9 @@ def _place(zone: Zone, name: str) -> Found | None:
     found = zone.own.find(name)
     if found is not None:
         return found
-    return Found(_held(zone, name), zone.ttl, zone.origin, zone.ttl) if is_below(name, zone.origin) else None
+    if zone.elsewhere or not is_below(name, zone.origin):
+        return None
+    return Found(_held(zone, name), zone.ttl, zone.origin, zone.ttl)
 
 
 def _found(zone: Zone, name: str, kind: int, place: Found, chain: list[Record]) -> Finding:

@@ -35,13 +35,17 @@ NOTHING: Rrsets = MappingProxyType({})
 class Zone:
     """All names of the cluster, and those of its addresses. `pods`: whether a-b-c-d.NAMESPACE.pod names are answered.
 
-    `own`: names of the configuration and of the users' own, which come first.
+    `own`: names of the configuration and of the users' own, which come first. `elsewhere`: others are to be asked for
+    the cluster's names.
     `serial` is the SOA's: whoever changes the zone sets it.
     """
 
-    def __init__(self, origin: str = "cluster.local", *, pods: Pods = "insecure", ttl: int = 30) -> None:
+    def __init__(
+        self, origin: str = "cluster.local", *, pods: Pods = "insecure", ttl: int = 30, elsewhere: bool = False
+    ) -> None:
         self.origin = origin.lower().removesuffix(".")
         self.pods = pods
+        self.elsewhere = elsewhere
         self.ttl = ttl
         self.serial = 1
         self.namespaces: set[str] = set()
@@ -132,7 +136,7 @@ def of_service(service: Service, slices: Collection[EndpointSlice], origin: str)
     found = _Found(name)
     for each in slices:
         for endpoint in each.endpoints or ():
-            if endpoint.conditions.ready is not False or service.spec.publishNotReadyAddresses:
+            if endpoint.conditions.ready is not False:
                 found.endpoint(endpoint, each.ports or ())
     if not service.headless:
         found.cluster_ips(service)

@@ -28,6 +28,7 @@ DATAGRAM = 4096
 """Bytes of a question: the rest of a longer one is not looked at."""
 RECEIVE_BYTES = 4 * 1024 * 1024
 CONNECTIONS = 1000
+EVERYWHERE = ("::", "0.0.0.0")  # noqa: S104 - that is what it means
 CHOICES = 8
 """Ports that are tried where any will do."""
 WAITING = 5000
@@ -156,9 +157,14 @@ class Server:
         self._connections: set[Connection] = set()
 
     async def start(self, host: str, port: int) -> int:
-        """Listen; the port, which is chosen here if it is 0. Raises OSError."""
+        """Listen, at every address if `host` is ""; the port, which is chosen here if it is 0. Raises OSError."""
         loop = asyncio.get_running_loop()
-        self._udp, listening = _pair(host, port)
+        try:
+            self._udp, listening = _pair(host or EVERYWHERE[0], port)
+        except OSError:
+            if host:
+                raise
+            self._udp, listening = _pair(EVERYWHERE[1], port)  # this machine has no IPv6
         self._tcp = await loop.create_server(self._connection, sock=listening, backlog=512)
         loop.add_reader(self._udp, self._readable, self._udp)
         chosen: int = self._udp.getsockname()[1]

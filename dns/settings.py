@@ -112,9 +112,11 @@ def servers(text: str, setting: str = "dns-forward") -> tuple[str, ...]:
 
 
 def _address(text: str, setting: str) -> tuple[str, int]:
-    found = address(text)
+    found = address(f"127.0.0.1{text}" if text.startswith(":") else text)
+    if found is not None and text.startswith(":"):
+        return "", found[1]
     if found is None:
-        raise ConfigError(f"--{setting} {text}: give an address and a port, 10.0.0.1:53 or [fd00::1]:53")
+        raise ConfigError(f"--{setting} {text}: give an address and a port, 10.0.0.1:53, [fd00::1]:53 or :53")
     return found
 
 

@@ -25,11 +25,10 @@ class Unanswered(Exception):
 
 @dataclass(slots=True, eq=False)
 class Upstream:
-    """A server and how it did lately. `failures`: in a row. `link`: the connection over TLS, kept for a while."""
+    """A server and how it did lately. `failures`: in a row. `link`: a connection that is kept for a while."""
 
     target: Target
     failures: int = 0
-    force_tcp: bool = False
     link: Link | None = None
 
     def __str__(self) -> str:
@@ -38,8 +37,10 @@ class Upstream:
     @classmethod
     def make(cls, target: Target, *, ca: str = "", expire: float = 10.0, force_tcp: bool = False) -> "Upstream":
         """Nothing is asked yet. Raises OSError, ssl.SSLError: the file `ca` holds no certificates."""
-        link = Link(target.host, target.port, target.name, context(ca), expire) if target.tls else None
-        return cls(target, force_tcp=force_tcp, link=link)
+        if not (target.tls or force_tcp):
+            return cls(target)
+        trusted = context(ca) if target.tls else None
+        return cls(target, link=Link(target.host, target.port, target.name, trusted, expire))
 
     def did(self, *, well: bool) -> None:
         """Note how an exchange ended."""
@@ -67,7 +68,7 @@ async def exchange(upstream: Upstream, asked: bytes) -> bytes:
         if upstream.link is not None:
             async with asyncio.timeout(TCP_SECONDS):
                 return _fitting(upstream, await upstream.link.ask(asked), asked)
-        answer = None if upstream.force_tcp else await _over_udp(upstream.target, asked)
+        answer = await _over_udp(upstream.target, asked)
     except (OSError, TimeoutError, EOFError) as error:
         raise Unanswered(f"{upstream}: {str(error) or 'no answer'}") from None
     if answer is not None:

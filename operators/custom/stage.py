@@ -20,8 +20,6 @@ Why = list[tuple[str, str]]
 """Reasons and messages."""
 Choose = Callable[[Sequence[str]], Sequence[str]]
 """From the entries of `run` to the names of our controllers. Raises ValueError for one we do not have."""
-RESERVED = ("dns",)
-"""Parts of the spec for components that do not exist yet."""
 PATIENCE = 330.0
 """Seconds a deletion waits for upstream's process to be there: more than the kubelet's longest back-off."""
 
@@ -235,8 +233,5 @@ def refusal(name: str, spec: Mapping[str, Any], choose: Choose) -> str:
     """Why a ControlPlane must not be, "" if it may: what the CRD's own rules refuse, and controllers we do not have."""
     if name != CLUSTER:
         return f"a cluster has one control plane: name it {CLUSTER!r}, not {name!r}"
-    for part in RESERVED:
-        if (spec.get(part) or {}).get("takeOver"):
-            return f"spec.{part}: cannot be taken over yet"
     error = wishes(spec, choose)["controllers"].error
     return f"spec.controllers.run: {error}" if error else ""

@@ -164,8 +164,6 @@ def test_by_hand_it_says_what_is_missing_and_how_it_is(cast: Theatre) -> None:
         (plane(controllers={"run": ["*", "-nonsense"]}), "there is no controller -nonsense"),
         (plane(controllers={"run": ["-deployment"]}), "only exclusions leave nothing to run"),
         (plane(controllers={"run": []}), "should have at least 1 items"),
-        (plane(dns={"takeOver": True}), "cannot be taken over yet"),
-        (plane(serviceProxy={"takeOver": True}), "cannot be taken over yet"),
     ],
 )
 def test_nonsense_is_refused_by_the_server_itself(stage: Theatre, body: Object, why: str) -> None:

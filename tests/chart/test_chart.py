@@ -65,7 +65,7 @@ class TestSchema:
     def test_nonsense_is_refused_by_its_place(self, values: dict[str, object], said: str) -> None:
         assert said in refusal(values)
 
-    @pytest.mark.parametrize("part", ["dns", "ingress", "resourceMetrics", "dashboard"])
+    @pytest.mark.parametrize("part", ["ingress", "resourceMetrics", "dashboard"])
     def test_what_is_not_there_yet_cannot_be_switched_on(self, part: str) -> None:
         assert f"at '/{part}/enabled': value must be false" in refusal({part: {"enabled": True}})
 
@@ -308,6 +308,6 @@ class TestUninstall:
         plane = find(render(), "ControlPlane", "cluster")
         assert "helm.sh/hook" not in plane["metadata"].get("annotations", {})
         loops = {"controllers": {"takeOver": True, "run": ["*"]}, "scheduler": {"takeOver": True}}
-        assert plane["spec"] == {**loops, "serviceProxy": {"takeOver": False}}
+        assert plane["spec"] == {**loops, "dns": {"takeOver": False}, "serviceProxy": {"takeOver": False}}
         assert find(render(ALL_ON), "ControlPlane", "cluster")["spec"]["serviceProxy"] == {"takeOver": True}
         assert not [each for each in render({"controlPlane": {"create": False}}) if each["kind"] == "ControlPlane"]

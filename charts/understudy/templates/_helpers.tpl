@@ -28,10 +28,15 @@ controllers scheduler operator hooks {{- if .Values.nodeAgent.enabled }} node-ag
 
 {{/* Those that work on the node's own network, wherever the others are. */}}
 {{- define "understudy.needsNode" -}}
-{{- if has .name (list "node-agent" "service-proxy") -}}true{{- end -}}
+{{- if has .name (list "node-agent" "service-proxy" "node-dns") -}}true{{- end -}}
+{{- end }}
+
+{{/* Cluster DNS is found by a Service, hence on the pod network; all others are on the node's if they may. */}}
+{{- define "understudy.onHost" -}}
+{{- if and (ne .name "dns") (or .root.Values.hostNetwork (include "understudy.needsNode" .)) -}}true{{- end -}}
 {{- end }}
 
 {{/* The loopback address where the kubelet, on the same network, can still probe it and nobody scrapes it. */}}
 {{- define "understudy.loopback" -}}
-{{- if and (or .root.Values.hostNetwork (include "understudy.needsNode" .)) (not .root.Values.metrics.serviceMonitor.enabled) -}}true{{- end -}}
+{{- if and (include "understudy.onHost" .) (not .root.Values.metrics.serviceMonitor.enabled) -}}true{{- end -}}
 {{- end }}

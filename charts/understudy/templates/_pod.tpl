@@ -10,6 +10,10 @@ securityContext:
   fsGroup: 65532
   {{- end }}
   seccompProfile: {type: RuntimeDefault}
+  {{- if eq .name "dns" }}
+  # Port 53 without root and without a capability.
+  sysctls: [{name: net.ipv4.ip_unprivileged_port_start, value: "0"}]
+  {{- end }}
 {{- with .root.Values.image.pullSecrets }}
 imagePullSecrets:
   {{- range . }}
@@ -18,7 +22,7 @@ imagePullSecrets:
 {{- end }}
 # The node's own resolver: ours may be what the cluster's DNS waits for.
 dnsPolicy: Default
-hostNetwork: {{ or .root.Values.hostNetwork (eq (include "understudy.needsNode" .) "true") }}
+hostNetwork: {{ eq (include "understudy.onHost" .) "true" }}
 enableServiceLinks: false
 {{- end }}
 

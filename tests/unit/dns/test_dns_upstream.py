@@ -5,7 +5,7 @@ import pytest
 from tests.unit.dns.decoder import ask, decode
 from tests.unit.dns.wires import Respond, other, record, reply_to
 from understudy.dns import upstream as module
-from understudy.dns.upstream import Unanswered, ask_for, exchange
+from understudy.dns.upstream import Unanswered, Upstream, ask_for, exchange
 
 ASKED = ask_for(ask("a-rather-long-name.example.com")[12:], dnssec=False, unchecked=False)
 
@@ -64,6 +64,9 @@ async def test_it_hangs_up_instead_of_answering_over_tcp() -> None:
 
 async def test_over_tcp_only_if_so_it_is_wanted() -> None:
     async with other(good) as up:
-        up.upstream.force_tcp = True
-        assert decode(await exchange(up.upstream, ASKED)).data() == ["192.0.2.2"]
-        assert [tcp for _, tcp in up.asked] == [True]
+        it = Upstream.make(up.upstream.target, force_tcp=True)
+        for _ in range(2):  # the server hangs up after each
+            assert decode(await exchange(it, ASKED)).data() == ["192.0.2.2"]
+        assert [tcp for _, tcp in up.asked] == [True, True]
+        assert it.link is not None
+        await it.link.close()

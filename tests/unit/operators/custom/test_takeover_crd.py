@@ -11,7 +11,7 @@ from understudy.operators.custom import upstream
 from understudy.operators.custom.addons import ADDONS
 from understudy.operators.custom.addons.addon import Verdict
 from understudy.operators.custom.controlplane import KIND, names
-from understudy.operators.custom.stage import RESERVED, decide
+from understudy.operators.custom.stage import decide
 from understudy.takeover.leases import API
 from understudy.takeover.seen import LEASE_OF, see
 
@@ -32,7 +32,7 @@ def test_its_rule_knows_exactly_the_controllers_there_are() -> None:
 
 
 def test_its_spec_has_the_components_and_those_reserved() -> None:
-    assert set(SCHEMA["spec"]["properties"]) == {*LEASE_OF, *RESERVED, *(each.name for each in ADDONS)}
+    assert set(SCHEMA["spec"]["properties"]) == {*LEASE_OF, *(each.name for each in ADDONS)}
 
 
 def test_its_status_has_a_place_for_all_that_is_written() -> None:

@@ -211,7 +211,7 @@ class TestStatus:
         ("cluster", BOTH, ""),
         ("cluster", {}, ""),
         ("other", {}, "a cluster has one control plane: name it 'cluster', not 'other'"),
-        ("cluster", {"dns": {"takeOver": True}}, "spec.dns: cannot be taken over yet"),
+        ("cluster", {"dns": {"takeOver": True}}, ""),
         ("cluster", {"serviceProxy": {"takeOver": True}}, ""),
         ("cluster", {"dns": {"takeOver": False}}, ""),
         ("cluster", {"controllers": {"run": ["x"]}}, "spec.controllers.run: there is no controller 'x'; "),
