@@ -19,9 +19,8 @@ from understudy.proxy.service.statements import DROP, Family, Verdict, goto
 
 Data = bytes | Verdict
 """What an element holds; of a set of ranges, the last key; of another set, nothing."""
-At = tuple[str, bytes]
-"""The set or map, and the key."""
-Group = dict[At, Data]
+Elements = dict[str, dict[bytes, Data]]
+"""By set or map, then by key."""
 
 REFUSE = goto("refuse").verdict
 TOKENS = 1 << 30
@@ -57,14 +56,14 @@ class Slots(NamedTuple):
 def place(before: Slots, choice: Choice) -> Slots:
     """The chosen endpoints in slots without a gap; as few as can be change theirs."""
     return Slots(
-        _place(before.cluster, [each.address for each in choice.cluster]),
-        _place(before.local, [each.address for each in choice.local]),
+        _place(before.cluster, tuple([each.address for each in choice.cluster])),
+        _place(before.local, tuple([each.address for each in choice.local])),
     )
 
 
-def _place(before: Sequence[Address], wanted: Sequence[Address]) -> tuple[Address, ...]:
+def _place(before: tuple[Address, ...], wanted: tuple[Address, ...]) -> tuple[Address, ...]:
     if not before:
-        return tuple(wanted)
+        return wanted
     stay, known = set(wanted), set(before)
     fresh = iter([each for each in wanted if each not in known])
     slots = [each if each in stay else next(fresh, None) for each in before]
@@ -105,58 +104,49 @@ class Writer:
         self, port: ServicePort, facts: Facts, slots: Slots, served: bool, number_of: Callable[[Plan], int]
     ) -> None:
         self._port, self._facts, self._slots, self._served, self._number_of = port, facts, slots, served, number_of
-        self._cluster = _packed(slots.cluster, 0, tokens_of(slots.cluster) if port.affinity else {})
-        self._local = _packed(slots.local, LOCAL_SLOTS, tokens_of(slots.local, TOKENS) if port.affinity else {})
+        self._tokens = tokens_of(slots.cluster) if port.affinity else {}
+        self._local_tokens = tokens_of(slots.local, TOKENS) if port.affinity else {}
 
-    def group(self, front: Front) -> tuple[bytes, Group]:
+    def group(self, front: Front) -> tuple[bytes, Elements]:
         """The front's key and everything that is keyed by it."""
         target = packed.target(front.ip, self._port.protocol, front.port)
         plan = plan_of(self._port, front.external, self._slots)
-        group: Group = {}
+        group: Elements = {}
         if plan.every or plan.local:
-            group["service-ips", target] = packed.slot(self._number_of(plan))
-            self._add_slots(group, target, self._cluster if plan.every else ())
-            self._add_slots(group, target, self._local if plan.local else ())
+            group["service-ips"] = {target: packed.slot(self._number_of(plan))}
+            if plan.every:
+                self._add_slots(group, target, 0, self._slots.cluster, self._tokens)
+            if plan.local:
+                self._add_slots(group, target, LOCAL_SLOTS, self._slots.local, self._local_tokens)
         is_local = plan.traffic in (Traffic.INTERNAL_LOCAL, Traffic.EXTERNAL_LOCAL)
         if not (plan.local if is_local else plan.every):
-            group["no-endpoints", target] = DROP.verdict if self._served else REFUSE
+            group["no-endpoints"] = {target: DROP.verdict if self._served else REFUSE}
         if front.balancer and self._port.ranges:
             self._add_firewall(group, target, front.ip)
         return target, group
 
-    def _add_slots(self, group: Group, target: bytes, slots: "Iterable[_Packed]") -> None:
-        for each in slots:
-            group["endpoints", target + each.slot] = each.endpoint
+    def _add_slots(
+        self, group: Elements, target: bytes, first: int, endpoints: Sequence[Address], tokens: Mapping[Address, int]
+    ) -> None:
+        slots = packed.slots(first, len(endpoints))
+        held: dict[bytes, Data] = {target + slot: each for slot, each in zip(slots, endpoints, strict=True)}
+        group["endpoints"] = held if first == 0 else group.get("endpoints", {}) | held
         if self._port.affinity:
-            for each in slots:
-                group["affinity-slots", target + each.slot] = each.token
-                group["affinity-endpoints", target + each.token] = each.endpoint
+            known, whose = group.setdefault("affinity-slots", {}), group.setdefault("affinity-endpoints", {})
+            for slot, each in zip(slots, endpoints, strict=True):
+                token = packed.slot(tokens[each])
+                known[target + slot] = token
+                whose[target + token] = each
 
-    def _add_firewall(self, group: Group, target: bytes, ip: str) -> None:
+    def _add_firewall(self, group: Elements, target: bytes, ip: str) -> None:
         """A node that is let in reaches the address from itself, where its source is that very address."""
-        group["firewall-ips", target] = b""
+        group["firewall-ips"] = {target: b""}
         networks = [network for network in map(parsed, self._port.ranges) if network is not None]
         node_ip = self._facts.node_ip
         if node_ip and any(ip_address(node_ip) in network for network in networks):
             networks += [network for network in (parsed(ip),) if network is not None]
-        for cidr in collapsed(map(str, networks)):
-            first, last = packed.bounds(cidr)
-            group["firewall-allow", target + first] = target + last
-
-
-class _Packed(NamedTuple):
-    """`token` is left empty where clients' choices are not remembered."""
-
-    slot: bytes
-    endpoint: bytes
-    token: bytes
-
-
-def _packed(addresses: Sequence[Address], first_slot: int, tokens: Mapping[Address, int]) -> tuple[_Packed, ...]:
-    return tuple([
-        _Packed(packed.slot(slot), packed.endpoint(*each), packed.slot(tokens[each]) if tokens else b"")
-        for slot, each in enumerate(addresses, first_slot)
-    ])  # fmt: skip
+        bounds = map(packed.bounds, collapsed(map(str, networks)))
+        group["firewall-allow"] = {target + first: target + last for first, last in bounds}
 
 
 def tokens_of(addresses: Iterable[Address], first: int = 0) -> dict[Address, int]:
@@ -166,7 +156,7 @@ def tokens_of(addresses: Iterable[Address], first: int = 0) -> dict[Address, int
     tokens: dict[Address, int] = {}
     taken: set[int] = set()
     for each in sorted(addresses):
-        token = crc32(f"{each[0]} {each[1]}".encode()) % TOKENS
+        token = crc32(each) % TOKENS
         while token in taken:
             token = (token + 1) % TOKENS
         taken.add(token)
@@ -174,11 +164,7 @@ def tokens_of(addresses: Iterable[Address], first: int = 0) -> dict[Address, int
     return tokens
 
 
-def common(facts: Facts) -> Group:
+def common(facts: Facts) -> Elements:
     """What does not depend on any Service."""
-    group: Group = {}
-    for name, cidrs in (("pod-cidrs", facts.pods), ("service-cidrs", facts.services)):
-        for cidr in collapsed(cidrs):
-            first, last = packed.bounds(cidr)
-            group[name, first] = last
-    return group
+    given = {"pod-cidrs": facts.pods, "service-cidrs": facts.services}
+    return {name: dict(map(packed.bounds, collapsed(cidrs))) for name, cidrs in given.items()}

@@ -11,9 +11,8 @@ from functools import lru_cache, singledispatch
 
 from understudy.proxy.service import netlink as nl
 from understudy.proxy.service import statements as say
-from understudy.proxy.service.elements import Data
+from understudy.proxy.service.elements import Data, Elements
 from understudy.proxy.service.layout import TABLE, TABLES
-from understudy.proxy.service.model import Elements
 from understudy.proxy.service.netlink import Message, attribute, nested, number, text
 from understudy.proxy.service.statements import Chain, Family, Field, Holds, Key, Rule, Table, Verdict
 
@@ -304,12 +303,28 @@ def _dynamic(key: Key, name: str, operation: int, family: Family, *more: bytes) 
 
 def add_elements(elements: Elements) -> Iterator[Message]:
     for name, each in elements.items():
-        yield from _chunks(nl.NEWSETELEM, nl.CREATE, name, _added(TABLES[name], each))
+        if TABLES[name].holds in (Holds.SLOT, Holds.ENDPOINT) and each:
+            yield from _mapped(name, each)
+        else:
+            yield from _chunks(nl.NEWSETELEM, nl.CREATE, name, _added(TABLES[name], each))
 
 
 def drop_elements(elements: Elements) -> Iterator[Message]:
     for name, each in elements.items():
         yield from _chunks(nl.DELSETELEM, 0, name, _dropped(TABLES[name], each))
+
+
+def _mapped(name: str, elements: dict[bytes, Data]) -> Iterator[Message]:
+    """Of a map from bytes to bytes, all elements of which are of one size: there are hundreds of thousands."""
+    items = list(elements.items())
+    key, data = items[0]
+    assert isinstance(data, bytes)
+    before, between = _frame(len(key), len(data))
+    number = CHUNK // (len(before) + len(key) + len(between) + len(data))
+    head = _HEAD + text(2, name)
+    for at in range(0, len(items), number):
+        block = b"".join([before + key + between + data for key, data in items[at : at + number]])  # type: ignore[operator]
+        yield Message(nl.NEWSETELEM, nl.CREATE, head + nested(3, block))
 
 
 def _chunks(kind: int, flags: int, name: str, items: Iterable[bytes]) -> Iterator[Message]:
@@ -332,19 +347,13 @@ def _added(table: Table, elements: dict[bytes, Data]) -> Iterator[bytes]:
             yield from _range(table, key, data)
         elif isinstance(data, Verdict):
             yield nested(1, nested(1, _value(key)), _verdict(data))
-        elif data:
-            before, between = _frame(len(key), len(data))
-            yield before + key + between + data
         else:
             yield nested(1, nested(1, _value(key)))
 
 
 @lru_cache
 def _frame(key: int, data: int) -> tuple[bytes, bytes]:
-    """What stands before the key and between key and data of an element, for such lengths (multiples of 4).
-
-    There are hundreds of thousands of elements and a handful of lengths.
-    """
+    """What stands before the key and between key and data of an element, for such lengths (multiples of 4)."""
     whole = nested(1, nested(1, _value(bytes(key))), nested(2, _value(bytes(data))))
     return whole[:12], whole[12 + key : 20 + key]
 

@@ -6,34 +6,44 @@ Used by `model`. Answers to CategorizeEndpoints in pkg/proxy/topology.go and to 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from msgspec import Struct
+
+from understudy.proxy.service import packed
 from understudy.proxy.service.kinds import ProxyEndpoint, ProxySlice
-from understudy.proxy.service.ports import PROTOCOLS, ServicePort, shortest
+from understudy.proxy.service.ports import PROTOCOLS, ServicePort
 from understudy.proxy.service.statements import Family
 
-Address = tuple[str, int]
-"""IP address and port."""
+Address = bytes
+"""IP address and port, as `packed.endpoint` has them."""
+_NONE: frozenset[str] = frozenset()
 
 
-class Endpoint(NamedTuple):
+class Endpoint(Struct, frozen=True, gc=False):
     """Hints are the zones and nodes it should serve."""
 
-    ip: str
-    port: int
+    address: Address
     local: bool
     ready: bool
     serving: bool
     terminating: bool
-    zones: frozenset[str] = frozenset()
-    nodes: frozenset[str] = frozenset()
+    zones: frozenset[str] = _NONE
+    nodes: frozenset[str] = _NONE
 
     @property
-    def address(self) -> Address:
-        return self.ip, self.port
+    def ip(self) -> str:
+        return packed.text(self.address[:-4])
+
+    @property
+    def port(self) -> int:
+        return packed.read_endpoint(self.address)[1]
 
     @property
     def last_resort(self) -> bool:
         """Used while nobody is ready."""
         return self.serving and self.terminating
+
+
+_TYPES = {Family.IPV4: "IPv4", Family.IPV6: "IPv6"}
 
 
 class Choice(NamedTuple):
@@ -54,15 +64,18 @@ class Place(NamedTuple):
 def endpoints_of(slices: Iterable[ProxySlice], port: ServicePort, family: Family, place: Place) -> list[Endpoint]:
     """The port's endpoints by address. Of several entries for one address, one that is ready wins."""
     found: dict[Address, Endpoint] = {}
-    wanted = "IPv6" if family is Family.IPV6 else "IPv4"
+    wanted, size = _TYPES[family], family.size
     for each in slices:
         if each.addressType != wanted:
             continue
         for number in _numbers(each, port):
+            behind = packed.port(number)
             for entry in each.endpoints or ():
-                endpoint = _endpoint(entry, number, place)
-                if endpoint is not None and _wins(endpoint, found.get(endpoint.address)):
-                    found[endpoint.address] = endpoint
+                ip = packed.read_address(entry.addresses[0]) if entry.addresses else b""
+                if len(ip) == size:
+                    endpoint = _endpoint(entry, ip + behind, place)
+                    if _wins(endpoint, found.get(endpoint.address)):
+                        found[endpoint.address] = endpoint
     return [found[address] for address in sorted(found)]
 
 
@@ -74,20 +87,15 @@ def _numbers(each: ProxySlice, port: ServicePort) -> list[int]:
     ]
 
 
-def _endpoint(entry: ProxyEndpoint, number: int, place: Place) -> Endpoint | None:
-    ip = shortest(entry.addresses[0]) if entry.addresses else ""
-    if not ip:
-        return None
+def _endpoint(entry: ProxyEndpoint, address: Address, place: Place) -> Endpoint:
     says, hints = entry.conditions, entry.hints
+    ready, serving = says.ready is not False, says.serving is not False
+    local, terminating = entry.nodeName == place.node, says.terminating is True
+    if hints is None:
+        return Endpoint(address, local, ready, serving, terminating)
+    zones = frozenset(each.name for each in hints.forZones or ())
     return Endpoint(
-        ip,
-        number,
-        entry.nodeName == place.node,
-        says.ready is not False,
-        says.serving is not False,
-        says.terminating is True,
-        frozenset(each.name for each in hints.forZones or ()) if hints else frozenset(),
-        frozenset(each.name for each in hints.forNodes or ()) if hints else frozenset(),
+        address, local, ready, serving, terminating, zones, frozenset(each.name for each in hints.forNodes or ())
     )
 
 
@@ -99,26 +107,31 @@ def choose(endpoints: Sequence[Endpoint], port: ServicePort, place: Place) -> Ch
     """Those to be used here: what is ready, else what still serves while it ends; by hints where all have them."""
     cluster: tuple[Endpoint, ...] = ()
     local: tuple[Endpoint, ...] = ()
+    ready = tuple([each for each in endpoints if each.ready])
+    last = () if len(ready) == len(endpoints) else tuple([each for each in endpoints if each.last_resort])
     if port.uses_cluster:
-        cluster = _near(endpoints, place) or tuple(each for each in endpoints if each.last_resort)
+        cluster = _near(ready, place) if ready else last
     if port.uses_local:
-        here = [each for each in endpoints if each.local]
-        local = tuple(each for each in here if each.ready) or tuple(each for each in here if each.last_resort)
-    return Choice(cluster, local, any(each.ready or each.last_resort for each in endpoints))
+        local = _here(ready) or _here(last)
+    return Choice(cluster, local, bool(ready or last))
 
 
-def _near(endpoints: Sequence[Endpoint], place: Place) -> tuple[Endpoint, ...]:
-    """The ready ones meant for this node, else for its zone, else all. Hints count only where every one has them."""
-    ready = tuple(each for each in endpoints if each.ready)
-    if all(each.nodes for each in ready):
+def _here(endpoints: Iterable[Endpoint]) -> tuple[Endpoint, ...]:
+    return tuple([each for each in endpoints if each.local])
+
+
+def _near(ready: tuple[Endpoint, ...], place: Place) -> tuple[Endpoint, ...]:
+    """Those meant for this node, else for its zone, else all. Hints count only where every one has them."""
+    first = ready[0]
+    if first.nodes and all(each.nodes for each in ready):
         for_node = tuple(each for each in ready if place.node in each.nodes)
         if for_node:
             return for_node
-    if all(each.zones for each in ready):
+    if first.zones and all(each.zones for each in ready):
         return tuple(each for each in ready if place.zone in each.zones) or ready
     return ready
 
 
-def ready_here(endpoints: Iterable[Endpoint]) -> frozenset[str]:
-    """Addresses of ready endpoints on this node: what a load balancer's health check counts."""
-    return frozenset(each.ip for each in endpoints if each.local and each.ready)
+def ready_here(endpoints: Iterable[Endpoint]) -> frozenset[bytes]:
+    """Addresses of ready endpoints on this node, without ports: what a load balancer's health check counts."""
+    return frozenset(each.address[:-4] for each in endpoints if each.local and each.ready)

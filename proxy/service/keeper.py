@@ -219,7 +219,7 @@ class Keeper:
                 continue
             family = Family.IPV6 if ":" in service.spec.clusterIP else Family.IPV4
             served = self._world.served(key, self._facts[family])
-            self.health[key] = port, len(frozenset[str]().union(*(ready_here(each.endpoints) for each in served)))
+            self.health[key] = port, len(frozenset[bytes]().union(*(ready_here(each.endpoints) for each in served)))
 
     def _observe(self, triggers: Sequence[tuple[str, str]]) -> None:
         now = datetime.now(UTC)

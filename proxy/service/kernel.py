@@ -12,9 +12,9 @@ from typing import Protocol
 
 from understudy.proxy.service import encode
 from understudy.proxy.service import netlink as nl
-from understudy.proxy.service.elements import Data
+from understudy.proxy.service.elements import Data, Elements
 from understudy.proxy.service.layout import TABLE, TABLES
-from understudy.proxy.service.model import Changes, Elements
+from understudy.proxy.service.model import Changes
 from understudy.proxy.service.netlink import Interrupted, Message, Netlink, Refused, text
 from understudy.proxy.service.statements import Chain, Family
 

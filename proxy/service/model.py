@@ -6,12 +6,14 @@ pkg/proxy/nftables/proxier.go.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from itertools import chain as chained
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from understudy.kinds.meta import Key
 from understudy.proxy.service import packed
-from understudy.proxy.service.elements import Data, Facts, Group, Slots, Writer, common, fronts, place
+from understudy.proxy.service.elements import Data, Elements, Facts, Slots, Writer, common, fronts, place
 from understudy.proxy.service.endpoints import Choice, Endpoint, Place, choose, endpoints_of
 from understudy.proxy.service.kinds import ProxyService, ProxySlice
 from understudy.proxy.service.layout import FIXED, TABLES
@@ -20,8 +22,6 @@ from understudy.proxy.service.ports import ServicePort, ports_of
 from understudy.proxy.service.statements import Chain, goto
 
 UDP = 17
-Elements = dict[str, dict[bytes, Data]]
-"""By set or map, then by key."""
 Rank = tuple[bool, str, Key, str]
 """Who may have an address: not external, older, by name of Service and port."""
 
@@ -53,21 +53,21 @@ class _Claim(NamedTuple):
     """What an address would be if `rank` were the first. `serving` are its UDP endpoints, None of other protocols."""
 
     rank: Rank
-    group: Group
+    group: Elements
     serving: frozenset[bytes] | None
 
 
+_NO_SLOTS = Slots()
 _NOBODY = _Claim((True, "", Key("", ""), ""), {}, None)
 
 
-@dataclass(slots=True)
-class _Part:
+class _Part(Struct):
     """What one Service has put into the model."""
 
-    slots: dict[str, Slots] = field(default_factory=dict)
-    claims: dict[bytes, _Claim] = field(default_factory=dict)
+    slots: dict[str, Slots] = {}
+    claims: dict[bytes, _Claim] = {}
     shared: frozenset[tuple[str, bytes]] = frozenset()
-    lonely: list[str] = field(default_factory=list)
+    lonely: tuple[str, ...] = ()
 
 
 def serve(service: ProxyService | None, slices: Sequence[ProxySlice], facts: Facts, where: Place) -> tuple[Served, ...]:
@@ -93,13 +93,14 @@ class Model:
         self.lonely = {"internal": 0, "external": 0}
         """Service ports with that traffic policy Local, endpoints, and none of them here."""
         self._parts: dict[Key, _Part] = {}
-        self._claims: dict[bytes, dict[Rank, _Claim]] = {}
+        self._claims: dict[bytes, tuple[_Claim, ...]] = {}
+        """By address, who goes first coming first."""
         self._shared: dict[tuple[str, bytes], int] = {}
         self._numbers: dict[Plan, int] = {}
-        self._before: dict[tuple[str, bytes], Data | None] = {}
+        self._before: dict[tuple[str, bytes], Data | None] | None = None
+        """What changed elements were; None as long as nothing is written at all."""
         self._new_chains: list[Chain] = list(FIXED)
-        for (name, key), data in common(facts).items():
-            self._set(name, key, data)
+        self.elements |= common(facts)
 
     def put(self, key: Key, created: str, served: Iterable[Served]) -> None:
         """The Service is like this now; with nothing served it is gone."""
@@ -107,11 +108,15 @@ class Model:
         new = _Part()
         shared: set[tuple[str, bytes]] = set()
         for each in served:
-            self._add_port(new, shared, key, created, each, old.slots.get(each.port.name, Slots()))
+            self._add_port(new, shared, key, created, each, old.slots.get(each.port.name, _NO_SLOTS))
+        if not (new.claims or old.claims):
+            return
         new.shared = frozenset(shared)
         self._reclaim(old.claims, new.claims)
-        for policy in self.lonely:
-            self.lonely[policy] += new.lonely.count(policy) - old.lonely.count(policy)
+        for policy in new.lonely:
+            self.lonely[policy] += 1
+        for policy in old.lonely:
+            self.lonely[policy] -= 1
         self._share(old.shared, new.shared)
         if new.claims:
             self._parts[key] = new
@@ -120,7 +125,9 @@ class Model:
         """What has changed since the last time."""
         drop: Elements = {}
         add: Elements = {}
-        for (name, key), before in self._before.items():
+        if self._before is None:
+            add = {name: dict(each) for name, each in self.elements.items() if each}
+        for (name, key), before in (self._before or {}).items():
             now = self.elements[name].get(key)
             if now == before:
                 continue
@@ -128,7 +135,8 @@ class Model:
                 drop.setdefault(name, {})[key] = before
             if now is not None:
                 add.setdefault(name, {})[key] = now
-        chains, self._new_chains, self._before = tuple(self._new_chains), [], {}
+        chains = tuple(self._new_chains)
+        self.settle()
         return Changes(chains, drop, add)
 
     def settle(self) -> None:
@@ -140,12 +148,12 @@ class Model:
     ) -> None:
         port, choice = served.port, served.choice
         if port.uses_local and choice.any and not choice.local:
-            part.lonely += ["internal"] * port.internal_local + ["external"] * port.external_local
+            part.lonely += ("internal",) * port.internal_local + ("external",) * port.external_local
         slots = part.slots[port.name] = place(before, choice)
         writer = Writer(port, self.facts, slots, choice.any, self._number)
         serving = None
         if port.protocol == UDP:
-            serving = frozenset(packed.endpoint(*each.address) for each in served.endpoints if each.serving)
+            serving = frozenset(each.address for each in served.endpoints if each.serving)
         for front in fronts(port, self.facts):
             target, group = writer.group(front)
             claim = _Claim((front.external, created, key, port.name), group, serving)
@@ -154,7 +162,7 @@ class Model:
         shared.add(("cluster-ips", packed.address(port.cluster_ip)))
         for each in (*choice.cluster, *choice.local):
             if each.local:
-                shared.add(("hairpin", packed.address(each.ip) * 2))
+                shared.add(("hairpin", each.address[:-4] * 2))
 
     def _number(self, plan: Plan) -> int:
         """The plan's number; a new plan gets its chain."""
@@ -162,7 +170,7 @@ class Model:
         if number is None:
             number = self._numbers[plan] = len(self._numbers) + 1
             chain = chain_of(plan)
-            for each in (*(affinity_chains(plan.affinity) if plan.affinity else ()), chain):
+            for each in chained(affinity_chains(plan.affinity) if plan.affinity else (), (chain,)):
                 if each.name not in self.chains:
                     self.chains[each.name] = each
                     self._new_chains.append(each)
@@ -171,32 +179,46 @@ class Model:
 
     def _reclaim(self, old: Mapping[bytes, _Claim], new: Mapping[bytes, _Claim]) -> None:
         """Let the claims `new` stand in the place of `old`; the first by rank is what counts."""
-        for target in (*old, *(target for target in new if target not in old)):
-            claims = self._claims.setdefault(target, {})
-            before = _first(claims)
-            if target in old:
-                claims.pop(old[target].rank)
-            if target in new:
-                claims[new[target].rank] = new[target]
-            after = _first(claims)
-            if not claims:
-                del self._claims[target]
-            self._replace(before.group, after.group)
-            if before.serving != after.serving:
-                self.udp_changed = True
-                self.udp.pop(target, None)
-                if after.serving is not None:
-                    self.udp[target] = after.serving
+        for target in old:
+            if target not in new:
+                self._claim(target, old[target], None)
+        for target, claim in new.items():
+            self._claim(target, old.get(target), claim)
 
-    def _replace(self, before: Group, after: Group) -> None:
-        for at in before:
-            if at not in after:
-                self._unset(*at)
-        for at, data in after.items():
-            if before.get(at) != data:
-                held = self.elements[at[0]]
-                self._before.setdefault(at, held.get(at[1]))
-                held[at[1]] = data
+    def _claim(self, target: bytes, old: _Claim | None, new: _Claim | None) -> None:
+        claims = self._claims.get(target, ())
+        before = claims[0] if claims else _NOBODY
+        if old is not None:
+            claims = tuple(each for each in claims if each.rank != old.rank)
+        if new is not None:
+            claims = tuple(sorted((*claims, new), key=_rank)) if claims else (new,)
+        after = claims[0] if claims else _NOBODY
+        if claims:
+            self._claims[target] = claims
+        else:
+            del self._claims[target]
+        self._replace(before.group, after.group)
+        if before.serving != after.serving:
+            self.udp_changed = True
+            self.udp.pop(target, None)
+            if after.serving is not None:
+                self.udp[target] = after.serving
+
+    def _replace(self, before: Elements, after: Elements) -> None:
+        for name, was in before.items():
+            now = after.get(name, {})
+            for at in was:
+                if at not in now:
+                    self._unset(name, at)
+        for name, now in after.items():
+            held, was = self.elements[name], before.get(name, {})
+            if self._before is None:
+                held.update(now)
+                continue
+            for at, data in now.items():
+                if was.get(at) != data:
+                    self._before.setdefault((name, at), held.get(at))
+                    held[at] = data
 
     def _share(self, old: frozenset[tuple[str, bytes]], new: frozenset[tuple[str, bytes]]) -> None:
         for at in new - old:
@@ -210,17 +232,18 @@ class Model:
                 self._unset(*at)
 
     def _set(self, name: str, key: bytes, data: Data) -> None:
-        self._before.setdefault((name, key), self.elements[name].get(key))
+        if self._before is not None:
+            self._before.setdefault((name, key), self.elements[name].get(key))
         self.elements[name][key] = data
 
     def _unset(self, name: str, key: bytes) -> None:
-        self._before.setdefault((name, key), self.elements[name].pop(key))
+        data = self.elements[name].pop(key)
+        if self._before is not None:
+            self._before.setdefault((name, key), data)
 
 
-def _first(claims: Mapping[Rank, _Claim]) -> _Claim:
-    if len(claims) > 1:
-        return claims[min(claims)]
-    return next(iter(claims.values()), _NOBODY)
+def _rank(claim: _Claim) -> Rank:
+    return claim.rank
 
 
 def render(

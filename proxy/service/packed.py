@@ -11,10 +11,21 @@ from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 _PROTOCOL, _PORT, _SLOT = struct.Struct("B3x"), struct.Struct(">H2x"), struct.Struct("=I")
 
 
-@lru_cache(maxsize=200_000)
 def address(ip: str) -> bytes:
     """4 or 16 bytes."""
     return inet_pton(AF_INET6 if ":" in ip else AF_INET, ip)
+
+
+def read_address(ip: str) -> bytes:
+    """Of what somebody wrote: leading zeros of IPv4 numbers are dropped, as upstream does; b"" if it is none."""
+    try:
+        return address(ip)
+    except OSError:
+        pass
+    try:
+        return inet_pton(AF_INET, ".".join(part.lstrip("0") or "0" for part in ip.split(".")))
+    except OSError:
+        return b""
 
 
 def text(data: bytes) -> str:
@@ -34,6 +45,12 @@ def protocol(number: int) -> bytes:
 @lru_cache(maxsize=20_000)
 def slot(number: int) -> bytes:
     return _SLOT.pack(number)
+
+
+@lru_cache(maxsize=2_000)
+def slots(first: int, count: int) -> tuple[bytes, ...]:
+    """So many from `first` on."""
+    return tuple(map(slot, range(first, first + count)))
 
 
 def slot_number(data: bytes) -> int:

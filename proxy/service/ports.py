@@ -5,11 +5,11 @@ util.go.
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
-from functools import lru_cache
-from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
+
+from msgspec import Struct
 
 from understudy.proxy.network.desired import parsed
+from understudy.proxy.service import packed
 from understudy.proxy.service.kinds import PortSpec, ProxyService
 from understudy.proxy.service.statements import Family
 
@@ -19,8 +19,7 @@ AFFINITY = 10800
 """Seconds, where the Service does not say (core/v1 DefaultClientIPServiceAffinitySeconds)."""
 
 
-@dataclass(frozen=True, slots=True)
-class ServicePort:
+class ServicePort(Struct, frozen=True, gc=False):
     """Addresses are in their shortest form. `ranges` may send to `balancers`, if there are any; else anybody may."""
 
     name: str
@@ -56,15 +55,21 @@ def is_ours(service: ProxyService) -> bool:
     return not headless and PROXY_NAME not in service.metadata.labels
 
 
+def is_in(service: ProxyService, family: Family) -> bool:
+    """Whether it is ours and has a cluster IP of the family."""
+    sign = (":" in ip for ip in service.spec.clusterIPs or [service.spec.clusterIP])
+    return (family is Family.IPV6) in sign and is_ours(service)
+
+
 def ports_of(service: ProxyService, family: Family) -> tuple[ServicePort, ...]:
     """Its ports; none if it has no cluster IP of the family."""
-    if not is_ours(service):
+    if not is_in(service, family):
         return ()
     cluster_ips = addresses(service.spec.clusterIPs or [service.spec.clusterIP], family)
     if not cluster_ips:
         return ()
-    known = (port for port in service.spec.ports if port.protocol in PROTOCOLS)
-    return tuple(_port(service, port, cluster_ips[0], family) for port in known)
+    known = [port for port in service.spec.ports if port.protocol in PROTOCOLS]
+    return tuple([_port(service, port, cluster_ips[0], family) for port in known])
 
 
 def _port(service: ProxyService, port: PortSpec, cluster_ip: str, family: Family) -> ServicePort:
@@ -123,13 +128,7 @@ def _ranges(given: Collection[str], family: Family) -> tuple[str, ...]:
     return () if any(network.prefixlen == 0 for network in mine) else tuple(map(str, mine))
 
 
-@lru_cache(maxsize=100_000)
 def shortest(address: str) -> str:
     """ "" if it is none; leading zeros of IPv4 numbers are dropped, as upstream does."""
-    family = AF_INET6 if ":" in address else AF_INET
-    for text in (address, ".".join(part.lstrip("0") or "0" for part in address.split("."))):
-        try:
-            return inet_ntop(family, inet_pton(family, text))
-        except OSError:
-            continue
-    return ""
+    data = packed.read_address(address)
+    return packed.text(data) if data else ""

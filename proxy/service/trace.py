@@ -11,10 +11,8 @@ from typing import NamedTuple
 
 from understudy.proxy.service import packed
 from understudy.proxy.service import statements as say
-from understudy.proxy.service.elements import Data
-from understudy.proxy.service.endpoints import Address
+from understudy.proxy.service.elements import Data, Elements
 from understudy.proxy.service.layout import TABLES
-from understudy.proxy.service.model import Elements
 from understudy.proxy.service.statements import Action, Chain, Field, Key, Rule, Statement, Verdict
 
 
@@ -38,7 +36,7 @@ class Outcome(NamedTuple):
     """Where it goes in the end. `steps` tell in words how."""
 
     fate: Fate
-    to: Address
+    to: tuple[str, int]
     translated: bool
     masqueraded: bool
     steps: tuple[str, ...]

@@ -15,7 +15,7 @@ from understudy.proxy.service.elements import Facts
 from understudy.proxy.service.endpoints import Place
 from understudy.proxy.service.kinds import ProxyService, ProxySlice
 from understudy.proxy.service.model import Served, serve
-from understudy.proxy.service.ports import addresses
+from understudy.proxy.service.ports import addresses, is_in
 from understudy.proxy.service.statements import Family
 from understudy.state.store import Index, Store
 
@@ -41,7 +41,10 @@ class World:
 
     def served(self, key: Key, facts: Facts) -> tuple[Served, ...]:
         """The Service's ports and who serves them here; none if it is gone."""
-        return serve(self.services.get(key), self.slices_of(key), facts, self.where)
+        service = self.services.get(key)
+        if service is None or not is_in(service, facts.family):
+            return ()
+        return serve(service, self.slices_of(key), facts, self.where)
 
     def slices_of(self, key: Key) -> Sequence[ProxySlice]:
         return self.slices.by(BY_SERVICE, str(key))

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.unit.proxy.service.worlds import HERE, service, sliced
+from understudy.proxy.service import packed
 from understudy.proxy.service.endpoints import Choice, Endpoint, Place, choose, endpoints_of, ready_here
 from understudy.proxy.service.ports import ServicePort, health_port, ports_of, shortest
 from understudy.proxy.service.statements import Family
@@ -43,7 +44,7 @@ class TestEndpoints:
             named,
         ]
         found = endpoints_of(slices, port_of(), Family.IPV4, HERE)
-        assert [each.address for each in found] == [("10.244.1.1", 8080), ("10.244.1.2", 8080)]
+        assert [(each.ip, each.port) for each in found] == [("10.244.1.1", 8080), ("10.244.1.2", 8080)]
         assert all(each.local for each in found)
 
     @pytest.mark.parametrize("order", [1, -1])
@@ -53,7 +54,7 @@ class TestEndpoints:
 
     def test_what_is_not_said_is_ready_and_serving(self) -> None:
         found = endpoints_of([sliced("web", {"addresses": ["10.244.1.1"]})], port_of(), Family.IPV4, HERE)
-        assert found == [Endpoint("10.244.1.1", 8080, False, True, True, False)]
+        assert found == [Endpoint(packed.endpoint("10.244.1.1", 8080), False, True, True, False)]
 
     def test_entries_without_an_address_are_left_out(self) -> None:
         slices = [sliced("web", {"addresses": []}, {"addresses": ["nonsense"]})]
@@ -61,7 +62,7 @@ class TestEndpoints:
 
     def test_health_counts_ready_addresses_here(self) -> None:
         slices = [sliced("web", end("10.244.1.1", "me"), end("10.244.1.2", "me", ready=False), end("10.244.2.1"))]
-        assert ready_here(endpoints_of(slices, port_of(), Family.IPV4, HERE)) == {"10.244.1.1"}
+        assert ready_here(endpoints_of(slices, port_of(), Family.IPV4, HERE)) == {packed.address("10.244.1.1")}
 
 
 class TestChoice:

@@ -16,7 +16,7 @@ TCP80 = packed.target("10.96.0.1", 6, 80)
 
 
 def endpoint(number: int) -> Endpoint:
-    return Endpoint(f"10.244.0.{number}", 80, True, True, True, False)
+    return Endpoint(packed.endpoint(f"10.244.0.{number}", 80), True, True, True, False)
 
 
 def placed(before: Slots, numbers: list[int]) -> Slots:
@@ -35,7 +35,7 @@ def test_slots_have_no_gap_and_few_move(before: list[int], after: list[int]) -> 
 
 
 def test_tokens_are_of_the_endpoint_alone_and_unique() -> None:
-    every: list[Address] = [(f"10.{a}.{b}.1", 80) for a in range(50) for b in range(50)]
+    every: list[Address] = [packed.endpoint(f"10.{a}.{b}.1", 80) for a in range(50) for b in range(50)]
     tokens = tokens_of(every)
     assert len(set(tokens.values())) == len(every)
     assert tokens_of(every[:3]) == {each: tokens[each] for each in every[:3]}
@@ -48,7 +48,12 @@ def test_tokens_that_would_be_equal_are_told_apart() -> None:
     original = elements.TOKENS
     elements.TOKENS = 4
     try:
-        assert sorted(tokens_of([(f"10.0.0.{number}", 80) for number in range(4)]).values()) == [0, 1, 2, 3]
+        assert sorted(tokens_of([packed.endpoint(f"10.0.0.{number}", 80) for number in range(4)]).values()) == [
+            0,
+            1,
+            2,
+            3,
+        ]
     finally:
         elements.TOKENS = original
 

@@ -9,10 +9,10 @@ import msgspec
 from understudy.kinds.meta import Key
 from understudy.proxy.network.host import HostError
 from understudy.proxy.service.conntrack import Flow
-from understudy.proxy.service.elements import Data, Facts
+from understudy.proxy.service.elements import Data, Elements, Facts
 from understudy.proxy.service.endpoints import Place
 from understudy.proxy.service.kinds import ProxyService, ProxySlice
-from understudy.proxy.service.model import Changes, Elements
+from understudy.proxy.service.model import Changes
 from understudy.proxy.service.netlink import Refused
 from understudy.proxy.service.statements import Chain, Family
 
