@@ -39,9 +39,11 @@ _missing: WeakKeyDictionary[View, dict[str, datetime]] = WeakKeyDictionary()
 
 
 def _concerned(new: Pod | None, old: Pod | None) -> bool:
-    """Whether a Pod is about to go, or to be somewhere else, that was not before."""
-    if new is None or old is None:
-        return new is not None
+    """Whether a Pod is about to go, or to be somewhere, that was not before."""
+    if new is None:
+        return False
+    if old is None:
+        return new.deleting or bool(new.spec.nodeName)
     return new.deleting != old.deleting or new.spec.nodeName != old.spec.nodeName
 
 

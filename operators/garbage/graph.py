@@ -29,8 +29,9 @@ class Node(Struct, gc=False):
     @property
     def waiting(self) -> bool:
         """It is being deleted in the foreground: its dependents go first, unless it shall leave them behind."""
-        finalizers = self.obj.metadata.finalizers
-        return self.obj.deleting and FOREGROUND in finalizers and ORPHAN not in finalizers
+        metadata = self.obj.metadata
+        deleting, finalizers = metadata.deletionTimestamp is not None, metadata.finalizers
+        return deleting and FOREGROUND in finalizers and ORPHAN not in finalizers
 
 
 class Family(Struct, gc=False):
@@ -78,17 +79,18 @@ class Graph:
             uids = self._removed(kind, old) if old is not None else []
         elif old is None:
             uids = self._arrived(kind, new)
-        elif old.uid == new.uid:
+        elif old.metadata.uid == new.metadata.uid:
             uids = self._updated(kind, new, old)
         else:
             uids = [*self._removed(kind, old), *self._arrived(kind, new)]
         return [Key("", uid) for uid in uids]
 
     def _arrived(self, kind: Kind[Any], obj: Obj) -> list[str]:
-        node = self._nodes[obj.uid] = Node(kind, obj)
+        uid = obj.metadata.uid
+        node = self._nodes[uid] = Node(kind, obj)
         self._link(obj)
-        woken = [obj.uid] if _asks_us(obj) or self._doubtful(node) else []
-        family = self._families.get(obj.uid)
+        woken = [uid] if _asks_us(obj) or self._doubtful(node) else []
+        family = self._families.get(uid)
         if family is None:
             return woken
         self.absences.exists(kind, obj)
@@ -97,7 +99,7 @@ class Graph:
         return [*woken, *(uid for uid in family.members if not self._agrees(uid, node))]
 
     def _updated(self, kind: Kind[Any], new: Obj, old: Obj) -> list[str]:
-        node = self._nodes.get(new.uid)
+        node = self._nodes.get(new.metadata.uid)
         if node is None:
             return self._arrived(kind, new)
         was_waiting, node.obj = node.waiting, new
@@ -166,11 +168,15 @@ class Graph:
                 yield each
 
     def _link(self, obj: Obj) -> None:
+        uid, families = obj.metadata.uid, self._families
         for reference in obj.metadata.ownerReferences:
-            family = self._families.setdefault(reference.uid, Family())
-            before = family.members.get(obj.uid, False)
-            family.members[obj.uid] = before or bool(reference.blockOwnerDeletion)
-            family.blocking += family.members[obj.uid] - before
+            family = families.get(reference.uid)
+            if family is None:
+                family = families[reference.uid] = Family()
+            members = family.members
+            before = members.get(uid, False)
+            members[uid] = after = before or bool(reference.blockOwnerDeletion)
+            family.blocking += after - before
 
     def _unlink(self, obj: Obj) -> None:
         for reference in obj.metadata.ownerReferences:
@@ -191,9 +197,12 @@ class Graph:
 
     def _doubtful(self, node: Node) -> bool:
         """Whether an owner of it is unknown, not who the reference says, or waits for its dependents to go."""
-        namespace = node.obj.namespace
-        owners = (self.owner(reference, namespace) for reference in node.obj.metadata.ownerReferences)
-        return any(owner is None or owner.waiting for owner in owners)
+        metadata = node.obj.metadata
+        for reference in metadata.ownerReferences:
+            owner = self.owner(reference, metadata.namespace)
+            if owner is None or owner.waiting:
+                return True
+        return False
 
     def _agrees(self, dependent: str, owner: Node) -> bool:
         obj = self._nodes[dependent].obj
@@ -206,15 +215,17 @@ def _uids(obj: Obj) -> Iterable[str]:
 
 
 def _asks_us(obj: Obj) -> bool:
-    finalizers = obj.metadata.finalizers
-    return obj.deleting and (ORPHAN in finalizers or FOREGROUND in finalizers)
+    metadata = obj.metadata
+    return metadata.deletionTimestamp is not None and (
+        ORPHAN in metadata.finalizers or FOREGROUND in metadata.finalizers
+    )
 
 
 def _agree(reference: OwnerReference, namespace: str, owner: Node) -> bool:
-    kind, obj = owner.kind, owner.obj
+    kind, metadata = owner.kind, owner.obj.metadata
     return (
-        reference.name == obj.name
+        reference.name == metadata.name
         and reference.kind == kind.kind
-        and (not kind.namespaced or obj.namespace == namespace)
+        and (not kind.namespaced or metadata.namespace == namespace)
         and group_of(reference) == kind.group
     )

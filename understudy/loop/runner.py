@@ -103,8 +103,11 @@ class Runner:
         def wake(new: Obj | None, old: Obj | None) -> None:
             if when is not None and not when(new, old):
                 return
-            for state in (new, old):
-                for key in keys_of(state, view) if state is not None else ():
+            if new is not None:
+                for key in keys_of(new, view):
+                    add(key)
+            if old is not None:
+                for key in keys_of(old, view):
                     add(key)
 
         return wake

@@ -205,5 +205,8 @@ def test_what_wakes_it() -> None:
     assert CONTROLLER.when is not None
     assert CONTROLLER.when(make_pod(node="x"), make_pod())
     assert CONTROLLER.when(make_pod(deleting=True), make_pod())
+    assert CONTROLLER.when(make_pod(node="x"), None)
+    assert CONTROLLER.when(make_pod(deleting=True), None)
+    assert not CONTROLLER.when(make_pod(), None)
     assert not CONTROLLER.when(make_pod(ready=True), make_pod())
     assert not CONTROLLER.when(None, make_pod())
