@@ -4,6 +4,7 @@ from understudy.operators import (
     attachdetach,  # noqa: F401
     bootstrap,  # noqa: F401
     certificates,  # noqa: F401
+    cloudnodelifecycle,  # noqa: F401
     clusterroleaggregation,  # noqa: F401
     cronjob,  # noqa: F401
     daemonset,  # noqa: F401
@@ -20,6 +21,7 @@ from understudy.operators import (
     namespace,  # noqa: F401
     nodeipam,  # noqa: F401
     nodelifecycle,  # noqa: F401
+    podcertificates,  # noqa: F401
     podgc,  # noqa: F401
     policystatus,  # noqa: F401
     pvbinder,  # noqa: F401
@@ -36,7 +38,10 @@ from understudy.operators import (
     servicecidr,  # noqa: F401
     servicelb,  # noqa: F401
     statefulset,  # noqa: F401
+    storagemigration,  # noqa: F401
+    storageversiongc,  # noqa: F401
     tainteviction,  # noqa: F401
+    trustbundle,  # noqa: F401
     ttl,  # noqa: F401
     ttlafterfinished,  # noqa: F401
     vacprotection,  # noqa: F401

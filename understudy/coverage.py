@@ -74,8 +74,8 @@ TABLE: Sequence[Covered] = (
     Covered("certificatesigningrequest-cleaner-controller", "done"),
     Covered(
         "podcertificaterequest-cleaner-controller",
-        "not planned",
-        "not written yet",
+        "done",
+        "by name",
         _gate("PodCertificateRequest", "alpha"),
     ),
     Covered("ttl-controller", "done"),
@@ -100,15 +100,15 @@ TABLE: Sequence[Covered] = (
     Covered("root-ca-certificate-publisher-controller", "done"),
     Covered(
         "kube-apiserver-serving-clustertrustbundle-publisher-controller",
-        "not planned",
-        "not written yet",
+        "done",
+        "by name",
         _gate("ClusterTrustBundle", "beta"),
     ),
     Covered("ephemeral-volume-controller", "done"),
     Covered(
         "storageversion-garbage-collector-controller",
-        "not planned",
-        "not written yet",
+        "done",
+        "by name",
         _gate("StorageVersionAPI", "alpha"),
     ),
     Covered("resourceclaim-controller", "done"),
@@ -118,12 +118,12 @@ TABLE: Sequence[Covered] = (
     Covered("service-cidr-controller", "done"),
     Covered(
         "storage-version-migrator-controller",
-        "not planned",
-        "not written yet",
+        "done",
+        "by name",
         _gate("StorageVersionMigrator", "alpha"),
     ),
     Covered("selinux-warning-controller", "not planned", "it only warns, and needs the nodes' SELinux policy", OFF),
-    Covered("service-lb-controller", "done", default=OFF, cloud=True),
+    Covered("service-lb-controller", "done", "behind a provider interface", OFF, cloud=True),
     Covered(
         "node-route-controller",
         "not planned",
@@ -131,6 +131,6 @@ TABLE: Sequence[Covered] = (
         OFF,
         cloud=True,
     ),
-    Covered("cloud-node-lifecycle-controller", "not planned", "not written yet", OFF, cloud=True),
+    Covered("cloud-node-lifecycle-controller", "done", "behind a provider interface", OFF, cloud=True),
 )
 """In upstream's order; those of clouds last."""

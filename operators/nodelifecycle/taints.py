@@ -10,6 +10,7 @@ from math import inf
 from typing import Any
 
 from understudy.kinds.core import NODES, Node, Taint
+from understudy.operators.common.taints import body
 from understudy.operators.nodelifecycle import zones
 from understudy.operators.nodelifecycle.zones import EVICTING
 from understudy.plan.steps import Patch, Requeue, Step
@@ -69,7 +70,7 @@ def _make(node: Node, signs: Sequence[Sign], now: datetime) -> Generator[Step, A
     missing = [sign for sign in signs if sign not in held]
     if not missing and len(kept) == len(node.spec.taints):
         return node
-    taints = [*(_body(taint) for taint in kept), *_new(missing, now)]
+    taints = [*(body(taint) for taint in kept), *_new(missing, now)]
     why = ", ".join(f"{key.removeprefix(PREFIX)}:{effect}" for key, effect in signs) or "none"
     patched: Node = yield Patch(NODES, node, {"spec": {"taints": taints or None}}, why=f"its conditions ask for {why}")
     return patched
@@ -77,8 +78,3 @@ def _make(node: Node, signs: Sequence[Sign], now: datetime) -> Generator[Step, A
 
 def _new(signs: Iterable[Sign], now: datetime) -> list[dict[str, str]]:
     return [{"key": key, "effect": effect, "timeAdded": timestamp.format(now)} for key, effect in signs]
-
-
-def _body(taint: Taint) -> dict[str, str]:
-    fields = {"key": taint.key, "value": taint.value, "effect": taint.effect, "timeAdded": taint.timeAdded}
-    return {name: value for name, value in fields.items() if value}

@@ -1,8 +1,8 @@
 """service-lb-controller: Services of type LoadBalancer get one, and are cleaned up after.
 
 The cloud's half of upstream's control plane, with a provider for kind and bare machines built in (`pools`: addresses of
-AddressPools, another provider has the face of `provider.Provider`). `marks` says whose a Service is, `holders` who has
-which address, `status` keeps the pools' own status. Answers to k8s.io/cloud-provider controllers/service/controller.go.
+AddressPools; another has the face of `cloud.loadbalancers`). `marks` says whose a Service is, `holders` who has which
+address, `status` keeps the pools' own status. Answers to k8s.io/cloud-provider controllers/service/controller.go.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,16 +14,16 @@ from understudy.kinds.core import SERVICES, LoadBalancerIngress, Service
 from understudy.kinds.meta import Key, Obj
 from understudy.kinds.pools import ADDRESS_POOLS
 from understudy.loop.controller import On, controller, may
+from understudy.operators.cloud.loadbalancers import LoadBalancers, Refused
 from understudy.operators.servicelb.holders import BALANCED, addresses_of, may_keep
 from understudy.operators.servicelb.marks import hold, is_held, is_marked, let_go
 from understudy.operators.servicelb.pools import ADDRESSES, Pools
-from understudy.operators.servicelb.provider import Provider, Refused
 from understudy.operators.servicelb.status import redefined
 from understudy.plan.steps import Decision, Event, Patch, Requeue
 from understudy.state.store import Index
 from understudy.state.view import View
 
-PROVIDER: Provider = Pools()
+PROVIDER: LoadBalancers = Pools()
 TELL_AGAIN = 300.0
 """Seconds after which what was refused is tried again, whatever happens: upstream's longest pause."""
 

@@ -12,10 +12,10 @@ from typing import Any
 
 from understudy.kinds.core import SERVICES, LoadBalancerIngress, Service
 from understudy.kinds.pools import ADDRESS_POOLS, AddressPool
+from understudy.operators.cloud.loadbalancers import Refused
 from understudy.operators.servicelb.addresses import VERSIONS, Range, canonical, parse
 from understudy.operators.servicelb.holders import BALANCED, BY_ADDRESS, SHARE, addresses_of, may_keep, rivals
 from understudy.operators.servicelb.marks import is_marked, is_unclaimed
-from understudy.operators.servicelb.provider import Refused
 from understudy.plan.steps import Step
 from understudy.state.view import View
 

@@ -1,6 +1,7 @@
 """What the service controller needs of whatever makes load balancers: a cloud, or a pool of addresses.
 
-`pools.Pools` is the one that is built in. Answers to the interface LoadBalancer of k8s.io/cloud-provider (cloud.go).
+`servicelb.pools.Pools` is the one that is built in. Answers to the interface LoadBalancer of k8s.io/cloud-provider
+(cloud.go).
 """
 
 from collections.abc import Generator, Sequence
@@ -15,7 +16,7 @@ class Refused(Exception):
     """There can be no such load balancer, for a reason the user is told; it is tried again later."""
 
 
-class Provider(Protocol):
+class LoadBalancers(Protocol):
     """Pure, as decisions are: what it wants done outside it yields as steps."""
 
     name: str
