@@ -64,7 +64,7 @@ _name = click.option("--name", default="default", show_default=True, help="Which
     "--with",
     "addons",
     multiple=True,
-    type=click.Choice(["service-proxy"]),
+    type=click.Choice(["service-proxy", "dns"]),
     help="kind: also take this over from upstream. As often as you like.",
 )
 @click.option("--demo", "show", is_flag=True, help="Then play the show: a rollout, an update, a rollback.")

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from understudy.cluster.errors import ClusterError
 from understudy.cluster.image.build import build
 from understudy.cluster.image.content import CHECKOUT
@@ -80,7 +82,20 @@ def service_proxy(cluster: KindCluster) -> list[str]:
     return ["serviceProxy.enabled=true", f"apiServer.host={host}"]
 
 
-ADDONS: Mapping[str, Callable[[KindCluster], list[str]]] = {"service-proxy": service_proxy}
+def dns(cluster: KindCluster) -> list[str]:
+    """Chart values for cluster DNS: its Service, too, at the address the kubelets name, where the cluster has none."""
+    asked = ("--namespace", "kube-system", "get", "service", "kube-dns", "--ignore-not-found", "--output")
+    owner = cluster.kubectl(*asked, r"jsonpath=owner:{.metadata.labels.app\.kubernetes\.io/managed-by}").strip()
+    if owner == "owner:":
+        return ["dns.enabled=true"]
+    text = cluster.kubectl(
+        "--namespace", "kube-system", "get", "configmap", "kubelet-config", "--output", "jsonpath={.data.kubelet}"
+    )
+    address = yaml.safe_load(text)["clusterDNS"][0]
+    return ["dns.enabled=true", "dns.service.create=true", f"dns.service.clusterIP={address}"]
+
+
+ADDONS: Mapping[str, Callable[[KindCluster], list[str]]] = {"service-proxy": service_proxy, "dns": dns}
 """What can be taken over besides the loops, and the chart values for that."""
 
 

@@ -40,6 +40,7 @@ def main() -> None:
 )
 @click.option("--strict/--no-strict", default=True, show_default=True, help="Move upstream's pods away meanwhile.")
 @click.option("--service-proxy", is_flag=True, help="Ours is judged too: a run is void if there is any kube-proxy.")
+@click.option("--dns", is_flag=True, help="Ours is judged too: a run is void if there is any CoreDNS.")
 @click.option("--procs", default=4, show_default=True, type=click.IntRange(1), help="Tests at a time.")
 @click.option("--images", default="auto", show_default=True, type=click.Choice(["auto", "real", "stand-in"]))
 @click.option("--name", "cluster", default=DEFAULT_NAME, show_default=True, help="The kind cluster.")

@@ -15,6 +15,7 @@ from pathlib import Path
 from rich.console import Console
 
 from tests.conformance import junit, nodes, record, watching
+from tests.conformance.dns import other_dns
 from tests.conformance.leases import Look, Side, changes, describe, leading, voids
 from tests.conformance.plan import BadPlan, Setting, named, parts, select
 from tests.conformance.proxies import kube_proxies
@@ -37,7 +38,7 @@ CLEAN_SECONDS = 60
 class Wish:
     """What the command line asked for. Without `kubeconfig` it is the kind cluster `cluster`.
 
-    `service_proxy`: ours keeps Services' addresses, and there is no kube-proxy.
+    `service_proxy`: ours keeps Services' addresses, and there is no kube-proxy. `dns`: ours answers, and no CoreDNS.
     """
 
     focus: str
@@ -47,6 +48,7 @@ class Wish:
     lead: Side
     strict: bool
     service_proxy: bool
+    dns: bool
     procs: int
     images: str
     cluster: str
@@ -57,7 +59,8 @@ class Wish:
     @property
     def selection(self) -> str:
         selection = record.selection_of(self.focus, self.skip, everything=self.everything, smoke=self.smoke)
-        return f"{selection}, with our service proxy" if self.service_proxy else selection
+        ours = [name for name, wanted in (("service proxy", self.service_proxy), ("DNS", self.dns)) if wanted]
+        return f"{selection}, with our {' and '.join(ours)}" if ours else selection
 
     @property
     def alone(self) -> bool:
@@ -89,6 +92,8 @@ def judge(wish: Wish, specs: Sequence[Spec], console: Console) -> Record:
             raise BadPlan(
                 f"kube-proxy must be gone: {'; '.join(found)}. `understudy up --provider kind --with service-proxy`"
             )
+        if found := _other_dns(wish):
+            raise BadPlan(f"ours must answer: {'; '.join(found)}. `understudy up --provider kind --with dns`")
         stack.enter_context(_stage(wish, console))
         versions = {"kubernetes": watching.server_version(setting.kubeconfig), **_versions()}
         watch = stack.enter_context(watching.Watching(setting.kubeconfig))
@@ -97,7 +102,7 @@ def judge(wish: Wish, specs: Sequence[Spec], console: Console) -> Record:
         began = time.monotonic()
         results = [result for part in parts(specs, wish.procs) for result in suite.play(part)]
         seconds = time.monotonic() - began
-    void = [*voids(watch.looks, wish.lead), *_kube_proxies(wish)]
+    void = [*voids(watch.looks, wish.lead), *_kube_proxies(wish), *_other_dns(wish)]
     made = _record(wish, results, watch.looks, seconds, versions, images, void)
     record.save(made, wish.results / "record.json")
     (wish.results / "junit.xml").write_bytes(junit.document(results, seconds))
@@ -107,6 +112,11 @@ def judge(wish: Wish, specs: Sequence[Spec], console: Console) -> Record:
 def _kube_proxies(wish: Wish) -> list[str]:
     """What of kube-proxy there is though ours is to be judged."""
     return kube_proxies(KindCluster(wish.cluster)) if wish.service_proxy else []
+
+
+def _other_dns(wish: Wish) -> list[str]:
+    """Who else answers cluster DNS though ours is to be judged."""
+    return other_dns(KindCluster(wish.cluster)) if wish.dns else []
 
 
 def _prepare(wish: Wish, console: Console) -> tuple[Setting, str]:
