@@ -1,7 +1,8 @@
 """The scheduler as a component of a process: its watches, the loop, its writers in the background, debug pages.
 
 `understudy run scheduler` makes one through `make_scheduler`; the tests make theirs over the in-memory API server.
-Settings: `scheduler-name`, the names it answers to, separated by commas. Answers to cmd/kube-scheduler/app/server.go.
+Settings: `scheduler-name`, the names it answers to, separated by commas; `plugin-dir`, where plugins of the user's own
+are. Answers to cmd/kube-scheduler/app/server.go.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ import random
 from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from understudy.api.client import Client
@@ -31,11 +33,13 @@ from understudy.scheduler.kinds import (
     Node,
     Pod,
 )
+from understudy.scheduler.live import Live
 from understudy.scheduler.loop import Loop
 from understudy.scheduler.metrics import PENDING
 from understudy.scheduler.queue import Place
 from understudy.scheduler.registry import PLUGINS, Entry
 from understudy.scheduler.status import Status
+from understudy.scheduler.user_plugins import load
 from understudy.state.store import Store
 
 log = logging.getLogger(__name__)
@@ -48,9 +52,11 @@ _PODS = ("pod", "pods")
 
 
 def make_scheduler(client: Client, settings: Mapping[str, str], on_fenced: Callable[[], None]) -> Component:
-    """The scheduler, to be started by `loop.process`."""
+    """The scheduler, to be started by `loop.process`. Raises ConfigError for plugins that cannot be loaded."""
     names = [name.strip() for name in settings.get("scheduler-name", NAMES).split(",")]
-    return Scheduler(client, [name for name in names if name], on_fenced=on_fenced)
+    directory = settings.get("plugin-dir")
+    plugins = load(Path(directory) if directory else None)
+    return Scheduler(client, [name for name in names if name], on_fenced=on_fenced, plugins=plugins)
 
 
 class Scheduler:
@@ -77,7 +83,8 @@ class Scheduler:
         self.nodes: Store[Node] = Store(NODES)
         self.pods.hooks.append(self.loop.saw_pod)
         self.nodes.hooks.append(self.loop.saw_node)
-        every = [*self._surroundings(), *self._others(), self.nodes, self.pods]
+        self.live = Live(client, self.loop, self.pods.all)
+        every = [*self._surroundings(), *self._others(), self.live.store, self.nodes, self.pods]
         self._watches: list[Watch[Any]] = [Watch(client, store, rng=rng) for store in every]
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -122,6 +129,7 @@ class Scheduler:
                 watch.restart("new_leader")
             await self._wait_synced()
         self._spawn("scheduling", self.loop.run()).add_done_callback(self._ended)
+        self._spawn("profiles", self.live.run())
 
     async def stop(self) -> None:
         """Decide no more, wait a little for answers, tell the last events, end every task."""

@@ -7,10 +7,11 @@ pods cost as little as one. Pure: time is an argument.
 """
 
 import heapq
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 
+from understudy.scheduler.plugins import priority_sort
 from understudy.scheduler.shape import PodInfo, Shape
 
 FIRST_PAUSE = 1.0
@@ -28,10 +29,15 @@ class Place(Enum):
 
 @dataclass(slots=True, eq=False)
 class Entry:
-    """A pod known to the queue. `refused` counts diagnoses, `errors` failed bindings in a row, `since` orders it."""
+    """A pod known to the queue. `refused` counts diagnoses, `errors` failed bindings in a row, `since` orders it.
+
+    `first` is when it came, `attempts` how often its turn was since.
+    """
 
     info: PodInfo
     since: float
+    first: float = 0.0
+    attempts: int = 0
     place: Place = Place.ACTIVE
     refused: int = 0
     errors: int = 0
@@ -45,6 +51,8 @@ class Entry:
         return self.since + min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(count - 1, 10)) if count else self.since
 
 
+Key = Callable[[PodInfo, float], tuple[float, float]]
+"""The QueueSort plugin's: what the active heap is sorted by."""
 _Waiting = tuple[float, float, int, Entry]
 """Two sort keys, the ticket that must still be the entry's, the entry."""
 
@@ -63,7 +71,8 @@ class _Lot:
 class Queue:
     """Every pod is in one place at most; `pop` takes it OUT, then one of `placed`, `park` and `retry` is to follow."""
 
-    def __init__(self) -> None:
+    def __init__(self, key: Key = priority_sort.key) -> None:
+        self._key = key
         self._entries: dict[str, Entry] = {}
         self._active: list[_Waiting] = []
         self._backoff: list[_Waiting] = []
@@ -96,7 +105,7 @@ class Queue:
         """A pod wants a node, or has changed; a parked one is tried again only if it now wants something else."""
         entry = self._entries.get(info.uid)
         if entry is None:
-            entry = self._entries[info.uid] = Entry(info, now)
+            entry = self._entries[info.uid] = Entry(info, now, now)
             self._counts[Place.ACTIVE] += 1
             self._push(self._active, entry)
             return
@@ -130,6 +139,7 @@ class Queue:
         if entry is not None:
             self._move(entry, Place.OUT)
             entry.ticket = -1
+            entry.attempts += 1
         return entry
 
     def placed(self, entry: Entry, now: float) -> None:
@@ -227,8 +237,8 @@ class Queue:
         self._tickets += 1
         entry.ticket = self._tickets
         pausing = heap is self._backoff or heap is self._errors
-        first = entry.ready_at if pausing else float(-entry.info.priority)
-        heapq.heappush(heap, (first, entry.since, entry.ticket, entry))
+        first, second = (entry.ready_at, entry.since) if pausing else self._key(entry.info, entry.since)
+        heapq.heappush(heap, (first, second, entry.ticket, entry))
 
 
 def _first(heap: list[_Waiting]) -> Entry | None:

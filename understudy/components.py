@@ -119,6 +119,7 @@ SETTINGS = (
     Setting(
         "scheduler-name", "default-scheduler,understudy-scheduler", "Pods' schedulerName to serve.", ("scheduler",)
     ),
+    Setting("plugin-dir", "", "A directory with scheduler plugins of your own, as Python modules.", ("scheduler",)),
     Setting("dns-address", "0.0.0.0:5353", "Where questions are answered, over UDP and TCP.", ("dns",)),
     Setting("cluster-domain", "cluster.local", "The zone of the cluster's names.", ("dns",)),
     Setting("dns-forward", "/etc/resolv.conf", 'Who is asked for all else: a file, addresses, or "none".', ("dns",)),
