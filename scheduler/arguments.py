@@ -79,12 +79,6 @@ class _Preemption(Struct, forbid_unknown_fields=True):
     minCandidateNodesAbsolute: int = 100
 
 
-def none(plugin: str, given: Arguments) -> None:
-    """For plugins that take no arguments."""
-    if given:
-        raise ValueError(f"{plugin} takes no arguments, but has {', '.join(given)}")
-
-
 def fit(given: Arguments, _: Handle) -> NodeResourcesFit:
     args = _read("NodeResourcesFit", given, _Fit)
     for group in args.ignoredResourceGroups:

@@ -6,11 +6,13 @@ of plugins to skip in upstream's CycleState.
 
 from collections import defaultdict
 from collections.abc import Hashable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
-from understudy.scheduler.framework import Hint, Verdict, Wide
+from understudy.scheduler.framework import Hint, Named, Verdict, Wide
 from understudy.scheduler.profile import Profile
 from understudy.scheduler.shape import Shape
+
+P = TypeVar("P", bound=Named)
 
 
 class Narrowed(NamedTuple):
@@ -23,16 +25,25 @@ class Narrowed(NamedTuple):
 
 
 class Asked:
-    """`node_filters` look at node objects alone, `pod_filters` at more. `wide_scores` have a weight."""
+    """`node_filters` look at node objects alone, `pod_filters` at more. `wide_scores` have a weight.
+
+    `direct`: a decided pod may be bound at once, nobody has a say between decision and binding.
+    """
 
     __slots__ = (
         "_shape",
+        "bind",
+        "direct",
         "filters",
         "hints",
         "node_filters",
+        "permit",
         "pod_filters",
+        "post_bind",
+        "pre_bind",
         "pre_filters",
         "profile",
+        "reserve",
         "scores",
         "versioned",
         "wide",
@@ -58,6 +69,12 @@ class Asked:
             for hint in watcher.HINTS if watcher.NAME in concerned else ():
                 self.hints[hint.kind.id].append(hint)
         self.versioned = [each for each in profile.versioned if each.NAME in concerned]
+        self.reserve = _concerned(profile.reserve, shape)
+        self.permit = _concerned(profile.permit, shape)
+        self.pre_bind = _concerned(profile.pre_bind, shape)
+        self.bind = _concerned(profile.bind, shape)
+        self.post_bind = _concerned(profile.post_bind, shape)
+        self.direct = not (self.reserve or self.permit or self.pre_bind or self.bind or self.post_bind)
 
     def version(self) -> tuple[Hashable, ...]:
         """Another one if what plugins say may be otherwise although no pod and no node has changed."""
@@ -81,6 +98,11 @@ class Asked:
                 plugins.append(plugin.NAME)
                 names = said.names if names is None else names & said.names
         return None if names is None else _left(tuple(plugins), names)
+
+
+def _concerned(plugins: tuple[P, ...], shape: Shape) -> list[P]:
+    """The plugins whose business such pods are: all that do not say whose they are by `applies`."""
+    return [each for each in plugins if not hasattr(each, "applies") or each.applies(shape)]
 
 
 def _left(plugins: tuple[str, ...], names: frozenset[str]) -> Narrowed:

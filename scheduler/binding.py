@@ -2,7 +2,7 @@
 
 `reserve` belongs to the decision and is synchronous; `run` is the pod's own task. Whatever fails, all that was reserved
 is given back by every plugin, in reverse order. Steps are played by the one applier, with the rights their plugin
-declares. `loop` calls this for profiles that are not `direct`. Answers to `schedulingCycle` and `bindingCycle` in
+declares. `loop` calls this for pods that are not bound `direct`ly. Answers to `schedulingCycle` and `bindingCycle` in
 pkg/scheduler/schedule_one.go.
 """
 
@@ -44,8 +44,8 @@ class Binder:
 
     def reserve(self, info: PodInfo, node: str) -> str:
         """Have the plugins keep what they keep, and ask those that permit; what to tell if one refuses, or ""."""
-        profile = info.shape.asked.profile
-        refused = next((why for each in profile.reserve if (why := each.reserve(info, node))), "")
+        asked = info.shape.asked
+        refused = next((why for each in asked.reserve if (why := each.reserve(info, node))), "")
         refused = refused or self._permit(info, node)
         if refused:
             self.unreserve(info, node)
@@ -54,12 +54,12 @@ class Binder:
 
     def unreserve(self, info: PodInfo, node: str) -> None:
         """Give all of it back."""
-        for each in reversed(info.shape.asked.profile.reserve):
+        for each in reversed(info.shape.asked.reserve):
             each.unreserve(info, node)
 
     def _permit(self, info: PodInfo, node: str) -> str:
         now, until = asyncio.get_running_loop().time(), {}
-        for each in info.shape.asked.profile.permit:
+        for each in info.shape.asked.permit:
             said = each.permit(info, node)
             if said.refused:
                 return said.refused
@@ -82,7 +82,7 @@ class Binder:
             self.unreserve(info, node)
             raise
         if result.outcome is Outcome.BOUND:
-            for each in info.shape.asked.profile.post_bind:
+            for each in info.shape.asked.post_bind:
                 each.post_bind(info, node)
         else:
             self.unreserve(info, node)
@@ -93,7 +93,7 @@ class Binder:
         refused = await self._held.wait(info.uid)
         if refused:
             return Result(Outcome.FAILED, f"{no_node(1)} 1 {refused}.", UNSCHEDULABLE)
-        for each in info.shape.asked.profile.pre_bind:
+        for each in info.shape.asked.pre_bind:
             steps = each.pre_bind(info, node)
             error = "" if steps is None else await self.play(each, steps, info)
             if error:
@@ -102,7 +102,7 @@ class Binder:
 
     async def _bind(self, info: PodInfo, node: str) -> Result:
         """By the first plugin that has steps for it; else as DefaultBinder does."""
-        for each in info.shape.asked.profile.bind:
+        for each in info.shape.asked.bind:
             steps = each.bind(info, node)
             if steps is None:
                 continue

@@ -6,7 +6,7 @@ pkg/scheduler/schedule_one.go.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -36,7 +36,7 @@ class Placement:
 @dataclass(slots=True)
 class _Remembered:
     standing: Standing
-    diagnosed: tuple[tuple[int, int], bool] | None = None
+    diagnosed: tuple[tuple[Hashable, ...], bool] | None = None
     diagnosis: Diagnosis | None = None
 
 

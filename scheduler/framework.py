@@ -286,7 +286,8 @@ Steps = Generator[Step | Until, Any, Any]
 class Hint:
     """A change of a `kind` object (None: not there) that may let parked pods of a shape fit: those `helps` says yes to.
 
-    Every node is then asked about such a shape. Pods and nodes need no hints: their rows are asked anyway.
+    Every node is then asked about such a shape. Pods and nodes need no hints: their rows are asked anyway. But a plugin
+    that looks at volumes of pods elsewhere may have one for the pods with volumes that go.
     """
 
     kind: Kind[Any]
@@ -348,6 +349,12 @@ class Handle:
 Arguments = Mapping[str, Any]
 Make = Callable[[Arguments, Handle], Named]
 """Makes a plugin from its arguments. Raises ValueError, saying which of them is wrong."""
+
+
+def no_arguments(plugin: str, given: Arguments) -> None:
+    """For plugins that take none. Raises ValueError."""
+    if given:
+        raise ValueError(f"{plugin} takes no arguments, but has {', '.join(given)}")
 
 
 class Weighted(NamedTuple):

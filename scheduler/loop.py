@@ -27,7 +27,7 @@ from understudy.scheduler.events import Happening, Recorder, Telling
 from understudy.scheduler.explain import Decision, History
 from understudy.scheduler.gated import Gated
 from understudy.scheduler.held import Pending
-from understudy.scheduler.kinds import Labelled, Node, Pod
+from understudy.scheduler.kinds import PODS, Labelled, Node, Pod
 from understudy.scheduler.metrics import ALGORITHM_SECONDS, ERROR, SCHEDULED, UNSCHEDULABLE
 from understudy.scheduler.queue import Entry, Queue
 from understudy.scheduler.registry import PLUGINS
@@ -146,6 +146,10 @@ class Loop:
         if self.profiles.asks(kind):
             self.shapes.changed()
             self._describe_anew(each for each in self.queue.pods() if each.shape.asked.profile.asks(kind))
+        self._hint(kind, new, old)
+
+    def _hint(self, kind: str, new: Obj | None, old: Obj | None) -> None:
+        """Every node is asked about the parked shapes that a plugin says this may help."""
         for shape in self.queue.parked:
             if shape not in self._hinted and shape.asked.hinted(kind, new, old):
                 self._hinted.add(shape)
@@ -170,6 +174,8 @@ class Loop:
 
     def _gone(self, uid: str) -> None:
         self._leave_queue(uid)
+        if (held := self.cache.get(uid)) is not None and held.usage.mounts:
+            self._hint(PODS.id, None, held.pod)
         self._changed(self.cache.drop(uid))
         self.state.held.reject(uid, "", "pod does not exist any more")
         self.pending.poke()
@@ -292,7 +298,7 @@ class Loop:
         self.nominations.clear(pod.uid)
         self.cache.assume(pod, shape.usage, entry.info.badge, said.node)
         self.queue.placed(entry, self._now())
-        if shape.asked.profile.direct:
+        if shape.asked.direct:
             self._sending += 1
             self._start(self._bind(entry, said.node))
         elif refused := self.binder.reserve(entry.info, said.node):

@@ -64,11 +64,6 @@ class Profile:
     spread: Spread = NO_SPREAD
     preemption: DefaultPreemption | None = None
 
-    @property
-    def direct(self) -> bool:
-        """Whether a decided pod may be bound at once: nobody has a say between decision and binding."""
-        return not (self.reserve or self.permit or self.pre_bind or self.bind or self.post_bind)
-
     def asks(self, kind: str) -> bool:
         """Whether what pods wish may be otherwise after a change of an object of that kind, by its id."""
         watched = (each for each in self.asking if isinstance(each, Watching))

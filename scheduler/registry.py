@@ -12,7 +12,7 @@ from understudy.loop.controller import Right
 from understudy.scheduler import arguments
 from understudy.scheduler.cache import Cache
 from understudy.scheduler.columns import Columns
-from understudy.scheduler.framework import Arguments, Handle, Make, Named
+from understudy.scheduler.framework import Arguments, Handle, Make, Named, no_arguments
 from understudy.scheduler.plugins import (
     default_binder,
     image_locality,
@@ -23,6 +23,10 @@ from understudy.scheduler.plugins import (
     scheduling_gates,
     taint_toleration,
 )
+from understudy.scheduler.plugins.node_volume_limits import NodeVolumeLimits
+from understudy.scheduler.plugins.volume_binding import VolumeBinding
+from understudy.scheduler.plugins.volume_restrictions import VolumeRestrictions
+from understudy.scheduler.plugins.volume_zone import VolumeZone
 from understudy.scheduler.profile import Profile, assemble
 
 
@@ -51,7 +55,7 @@ def ready(plugin: Named) -> Make:
     """For a plugin without arguments."""
 
     def make(given: Arguments, _: Handle) -> Named:
-        arguments.none(plugin.NAME, given)
+        no_arguments(plugin.NAME, given)
         return plugin
 
     return make
@@ -66,6 +70,10 @@ PLUGINS: Mapping[str, Entry] = {
     "NodeAffinity": Entry(arguments.node_affinity, 2),
     node_ports.NAME: Entry(ready(node_ports)),
     "NodeResourcesFit": Entry(arguments.fit, 1),
+    "VolumeRestrictions": Entry(VolumeRestrictions),
+    "NodeVolumeLimits": Entry(NodeVolumeLimits),
+    "VolumeBinding": Entry(VolumeBinding),
+    "VolumeZone": Entry(VolumeZone),
     "PodTopologySpread": Entry(arguments.topology_spread, 2),
     "InterPodAffinity": Entry(arguments.inter_pod_affinity, 2),
     "DefaultPreemption": Entry(arguments.default_preemption),

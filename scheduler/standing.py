@@ -5,6 +5,8 @@ say of the node object alone is kept apart from what changes with each pod. Scor
 upstream's. `cycle` keeps one of these for each shape it has met lately.
 """
 
+from collections.abc import Hashable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -50,7 +52,7 @@ class Standing:
             self._nodes_seen, self._images_seen = -1, images
         if self._versioned and self._version != (version := self._shape.asked.version()):
             self._nodes_seen, self._version = -1, version
-        before = self._nodes_seen, self._usage_seen
+        before = self.seen
         nodes = columns.node_changes.since(self._nodes_seen)
         usage = columns.usage_changes.since(self._usage_seen)
         self._nodes_seen, self._usage_seen = columns.node_changes.end, columns.usage_changes.end
@@ -63,9 +65,9 @@ class Standing:
             self._look_wide()
 
     @property
-    def seen(self) -> tuple[int, int]:
+    def seen(self) -> tuple[Hashable, ...]:
         """Up to where it is informed: equal means nothing has changed."""
-        return self._nodes_seen, self._usage_seen
+        return self._nodes_seen, self._usage_seen, self._version
 
     def _images(self) -> tuple[int, int]:
         """Differs if scores for images may be others; the same as long as nobody has one of the pod's."""

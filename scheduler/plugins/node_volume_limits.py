@@ -10,7 +10,7 @@ from understudy.kinds.core import PERSISTENT_VOLUME_CLAIMS
 from understudy.kinds.kind import Kind
 from understudy.kinds.storage import VOLUME_ATTACHMENTS
 from understudy.scheduler.columns import Columns, Mask, NodeView, Rows
-from understudy.scheduler.framework import Arguments, Handle, Hint, Rejection
+from understudy.scheduler.framework import Arguments, Handle, Hint, Rejection, no_arguments
 from understudy.scheduler.shape import Shape
 from understudy.scheduler.volumes import storage
 from understudy.scheduler.volumes.attached import (
@@ -35,7 +35,8 @@ class NodeVolumeLimits:
     OF_NODE = False
     READS: tuple[Kind[Any], ...] = (*storage.READS, VOLUME_ATTACHMENTS)
 
-    def __init__(self, arguments: Arguments, handle: Handle) -> None:  # noqa: ARG002 - it has no arguments
+    def __init__(self, arguments: Arguments, handle: Handle) -> None:
+        no_arguments(NAME, arguments)
         self._columns = handle.columns
         self._storage = Storage.of(handle)
         self._attached = Attached.of(handle)

@@ -18,7 +18,17 @@ from understudy.kinds.core import PERSISTENT_VOLUME_CLAIMS, PersistentVolumeClai
 from understudy.loop.controller import may
 from understudy.plan.steps import Patch
 from understudy.scheduler.columns import Columns, Mask, NodeView, Rows
-from understudy.scheduler.framework import Arguments, Handle, Hint, Refused, Rejection, Steps, Until, Verdict
+from understudy.scheduler.framework import (
+    Arguments,
+    Handle,
+    Hint,
+    Refused,
+    Rejection,
+    Steps,
+    Until,
+    Verdict,
+    no_arguments,
+)
 from understudy.scheduler.shape import PodInfo, Shape
 from understudy.scheduler.volumes.claims import is_bound, sort_out
 from understudy.scheduler.volumes.kinds import CSI_CAPACITIES, CSI_DRIVERS, PERSISTENT_VOLUMES, STORAGE_CLASSES
@@ -29,8 +39,9 @@ from understudy.scheduler.volumes.storage import READS, Promise, Storage
 from understudy.scheduler.volumes.verdicts import plan, verdicts
 
 NAME = "VolumeBinding"
-TIMEOUT = 600.0
-"""Seconds that the binder and provisioners have, unless `bindTimeoutSeconds` says otherwise."""
+TIMEOUT_NAME = "bindTimeoutSeconds"
+TIMEOUT = 600
+"""Seconds that the binder and provisioners have, unless the argument says otherwise."""
 LATE = "binding volumes: context deadline exceeded"
 _KEPT = 256
 """Shapes whose verdicts are kept."""
@@ -45,7 +56,7 @@ class VolumeBinding:
     RIGHTS = (may("patch", PERSISTENT_VOLUME_CLAIMS), may("patch", PERSISTENT_VOLUMES))
 
     def __init__(self, arguments: Arguments, handle: Handle) -> None:
-        self._timeout = float(arguments.get("bindTimeoutSeconds", TIMEOUT))
+        self._timeout = _timeout(arguments)
         self._handle = handle
         self._storage = Storage.of(handle)
         self._places = Places(handle.columns)
@@ -227,3 +238,11 @@ class VolumeBinding:
 
     def _has_room_for(self, shape: Shape, new: Any, _: Any) -> bool:
         return new is not None and any(class_of(each) == new.storageClassName for each in self._claims(shape))
+
+
+def _timeout(arguments: Arguments) -> float:
+    no_arguments(NAME, {name: value for name, value in arguments.items() if name != TIMEOUT_NAME})
+    given = arguments.get(TIMEOUT_NAME, TIMEOUT)
+    if not isinstance(given, int) or given < 0:
+        raise ValueError(f"{TIMEOUT_NAME} must be a whole number of seconds, not {given!r}")
+    return float(given)

@@ -10,8 +10,9 @@ import numpy as np
 
 from understudy.kinds.core import PERSISTENT_VOLUME_CLAIMS
 from understudy.scheduler.columns import Columns, Mask, NodeView, Rows
-from understudy.scheduler.framework import Arguments, Handle, Hint, Rejection, Verdict
-from understudy.scheduler.shape import Shape
+from understudy.scheduler.framework import Arguments, Handle, Hint, Rejection, Verdict, no_arguments
+from understudy.scheduler.kinds import PODS
+from understudy.scheduler.shape import Shape, usage_of
 from understudy.scheduler.volumes.sources import (
     Claimed,
     EBSVolume,
@@ -37,10 +38,11 @@ class VolumeRestrictions:
     OF_NODE = False
     READS = READS
 
-    def __init__(self, arguments: Arguments, handle: Handle) -> None:  # noqa: ARG002 - it has no arguments
+    def __init__(self, arguments: Arguments, handle: Handle) -> None:
+        no_arguments(NAME, arguments)
         self._columns = handle.columns
         self._storage = Storage.of(handle)
-        self.HINTS = (Hint(PERSISTENT_VOLUME_CLAIMS, self._is_mounted),)
+        self.HINTS = (Hint(PERSISTENT_VOLUME_CLAIMS, self._is_mounted), Hint(PODS, self._gives_back))
 
     def applies(self, shape: Shape) -> bool:
         """Pods with claims of their own choice, or with a disk of a kind that may be taken."""
@@ -93,6 +95,11 @@ class VolumeRestrictions:
 
     def _is_mounted(self, shape: Shape, new: Any, old: Any) -> bool:
         return old is None and any((each.namespace, each.name) == new.key for each in _chosen(shape))
+
+    def _gives_back(self, shape: Shape, new: Any, old: Any) -> bool:
+        """A pod that is gone used a claim that only one may use."""
+        given = {(each.namespace, each.name) for each in claims(usage_of(old).mounts)} if new is None else set()
+        return any((each.namespace, each.name) in given for each in self._exclusive(shape))
 
 
 def conflict(one: Mount, other: Mount) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 from understudy.kinds.binding import class_of
 from understudy.kinds.core import PERSISTENT_VOLUME_CLAIMS, PersistentVolumeClaim
 from understudy.scheduler.columns import Columns, Mask, NodeView, Rows
-from understudy.scheduler.framework import Arguments, Handle, Hint, Rejection, Verdict
+from understudy.scheduler.framework import Arguments, Handle, Hint, Rejection, Verdict, no_arguments
 from understudy.scheduler.shape import Shape
 from understudy.scheduler.topology import NOWHERE
 from understudy.scheduler.volumes.claims import DELAYED
@@ -49,7 +49,8 @@ class VolumeZone:
     OF_NODE = True
     READS = READS
 
-    def __init__(self, arguments: Arguments, handle: Handle) -> None:  # noqa: ARG002 - it has no arguments
+    def __init__(self, arguments: Arguments, handle: Handle) -> None:
+        no_arguments(NAME, arguments)
         self._storage = Storage.of(handle)
         self.HINTS = (
             Hint(PERSISTENT_VOLUME_CLAIMS, self._is_mounted),

@@ -5,7 +5,7 @@ privilege by construction, and every test on a real API server proves that nothi
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from understudy.loop.controller import Controller
@@ -30,11 +30,11 @@ def rules(controllers: Iterable[Controller]) -> list[Rule]:
     verbs["", "events"].update(("create", "patch"))
     verbs[EVENTS, "events"].update(("create", "patch"))
     verbs[LEASES, "leases"].update(("get", "create", "update"))
-    return _grouped(verbs)
+    return grouped(verbs)
 
 
-def _grouped(verbs: dict[tuple[str, str], set[str]]) -> list[Rule]:
-    """Resources of one group with the same verbs share a rule."""
+def grouped(verbs: Mapping[tuple[str, str], Collection[str]]) -> list[Rule]:
+    """The PolicyRules for verbs by group and resource: resources of one group with the same verbs share a rule."""
     shared: dict[tuple[str, tuple[str, ...]], list[str]] = defaultdict(list)
     for (group, resource), wanted in sorted(verbs.items()):
         shared[group, tuple(sorted(wanted))].append(resource)

@@ -153,6 +153,8 @@ def _others() -> list[Resource]:
         replace(_plain("events.k8s.io/v1", "events", "Event", put_creates=True), collected=False),
         Resource("resource.k8s.io/v1", "resourceclaims", "ResourceClaim", generation=False),
         _plain("resource.k8s.io/v1", "resourceclaimtemplates", "ResourceClaimTemplate"),
+        _global("resource.k8s.io/v1", "deviceclasses", "DeviceClass"),
+        _global("resource.k8s.io/v1", "resourceslices", "ResourceSlice"),
         Resource("policy/v1", "poddisruptionbudgets", "PodDisruptionBudget", unguarded=False),
         *_storage(),
         _global("networking.k8s.io/v1", "ipaddresses", "IPAddress"),
@@ -167,6 +169,8 @@ def _storage() -> list[Resource]:
     return [
         _global(api, "storageclasses", "StorageClass"),
         _global(api, "csidrivers", "CSIDriver"),
+        _global(api, "csinodes", "CSINode"),
+        _plain(api, "csistoragecapacities", "CSIStorageCapacity"),
         replace(_global(api, "volumeattachments", "VolumeAttachment"), status=True),
     ]
 

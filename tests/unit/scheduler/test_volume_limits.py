@@ -178,6 +178,16 @@ def test_volumes_that_are_still_to_be_made_count_for_their_class() -> None:
     assert said(plugin, shape_of(mounting("b")), stock)["n0"] == []
 
 
+def test_a_claim_that_is_bound_counts_as_its_volume() -> None:
+    stock = stocked(1, "b")
+    stock.put(storage_class(provisioner="other"), claim("a"), csi("pv-a", claimed="a"))
+    plugin = NodeVolumeLimits({}, stock.handle)
+    stock.place(mounting("a", name="p1"), "n0")
+    assert said(plugin, shape_of(mounting("b")), stock)["n0"] == []
+    stock.put(claim("a", "pv-a"))
+    assert said(plugin, shape_of(mounting("b")), stock)["n0"] == [FULL]
+
+
 def test_what_was_built_in_counts_where_a_driver_has_taken_over() -> None:
     limit = {"pd.csi.storage.gke.io": 1}
     stock = warehouse(csi_node("n0", limit, "kubernetes.io/gce-pd"), csi_node("n1", limit))
