@@ -362,10 +362,34 @@ def controllers(output: str, coverage: bool) -> None:
 @click.option("--name", "cluster", default="default", show_default=True, help="The embedded cluster to ask.")
 @click.option("--address", multiple=True, help="host:port of a component's health address, instead of a cluster.")
 @click.option("--output", "-o", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def explain(target: str, namespace: str, cluster: str, address: Sequence[str], output: str) -> None:
-    """The last decision about an object, step by step with its reasons: `understudy explain deployment/web`."""
+@click.option("--node", default="", help="service/NAME: from which node's point of view.  [default: the first]")
+@_connection_options
+def explain(
+    target: str,
+    namespace: str,
+    cluster: str,
+    address: Sequence[str],
+    output: str,
+    node: str,
+    kubeconfig: Path | None,
+    context: str | None,
+) -> None:
+    """The last decision about an object, step by step with its reasons: `understudy explain deployment/web`.
+
+    Of a Service it is the way of a packet: addresses, policies, and each endpoint with why it is used or not.
+    """
     from understudy import show
 
+    kind, name = show.parsed(target)
+    if kind == "service" and not address:
+        from understudy.cluster.embedded import EmbeddedCluster
+        from understudy.proxy.service import cli as service_cli
+
+        def way() -> int:
+            file = kubeconfig if kubeconfig or context else EmbeddedCluster(cluster).kubeconfig()
+            return service_cli.explain(namespace, name, node, kubeconfig=file, context=context, output=output)
+
+        _exit(way)
     _exit(lambda: show.explain(target, namespace, cluster, address, output))
 
 

@@ -113,10 +113,7 @@ def _as_json(controller: Controller) -> dict[str, Any]:
 
 def explain(target: str, namespace: str, cluster: str, addresses: Sequence[str], output: str) -> int:
     """Print the last decisions about KIND/NAME. Raises NothingToAsk, click.UsageError."""
-    kind, slash, name = target.partition("/")
-    if not slash or not kind or not name:
-        raise click.UsageError(f"{target!r} is not KIND/NAME, such as deployment/web")
-    kind = SHORT.get(kind.lower(), kind.lower())
+    kind, name = parsed(target)
     query = {"kind": kind, "namespace": "" if kind in CLUSTER_SCOPED else namespace, "name": name}
     records = [record for address in _addresses(cluster, addresses) for record in _ask(address, query)]
     if output == "json":
@@ -127,6 +124,14 @@ def explain(target: str, namespace: str, cluster: str, addresses: Sequence[str],
     else:
         _print(records)
     return 0 if records else 1
+
+
+def parsed(target: str) -> tuple[str, str]:
+    """Kind and name, the kind in full where kubectl knows a short one. Raises click.UsageError."""
+    kind, slash, name = target.partition("/")
+    if not slash or not kind or not name:
+        raise click.UsageError(f"{target!r} is not KIND/NAME, such as deployment/web")
+    return SHORT.get(kind.lower(), kind.lower()), name
 
 
 def _addresses(cluster: str, given: Sequence[str]) -> Sequence[str]:

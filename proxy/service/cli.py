@@ -1,10 +1,12 @@
-"""`understudy service-proxy clean`: taking our rules off a node, when the service proxy is not to come back.
+"""`understudy service-proxy clean`, which takes our rules off a node for good, and `understudy explain service/x`.
 
 Wired into the command line by `understudy/cli.py`. The proxy itself removes nothing when it ends: packets still need
 the rules.
 """
 
+import json
 from contextlib import closing
+from pathlib import Path
 
 import click
 
@@ -30,3 +32,16 @@ def clean(kube_proxy: bool) -> None:
         except HostError as error:
             raise click.ClickException(str(error)) from None
     click.echo(f"nothing of {'kube-proxy' if kube_proxy else 'the service proxy'} is left on this node")
+
+
+def explain(
+    namespace: str, name: str, node: str, *, kubeconfig: Path | None, context: str | None, output: str = "text"
+) -> int:
+    """Print the way of a packet to the Service. Raises ConfigError, ApiError, Lost."""
+    from understudy.kinds.meta import Key
+    from understudy.proxy.service.explain import explain as explained
+    from understudy.proxy.service.explain import lines
+
+    said = explained(kubeconfig, context, Key(namespace, name), node)
+    click.echo(json.dumps(said, indent=2) if output == "json" else "\n".join(lines(said)))
+    return 0
