@@ -18,7 +18,8 @@ WEB = Key("default", "web")
 
 def world(*slices: dict[str, Any], node: bool = True, **spec: Any) -> FakeApi:
     api = FakeApi()
-    made: dict[str, Any] = {**SERVICE, "spec": {**dict(SERVICE["spec"]), **spec}}
+    made: Any = dict(SERVICE)
+    made["spec"] = {**made["spec"], **spec}
     for each in (made, *slices, *([NODE] if node else ())):
         api.apply(each)
     return api
