@@ -12,6 +12,8 @@ ARGS ?=
 FOCUS ?= \[Conformance\]
 SKIP ?=
 PROCS ?= 4
+N ?= 2000
+SEED ?= 1
 WITH ?=
 
 .PHONY: help
@@ -98,6 +100,11 @@ bench: $(VENV)/ready ## Ours and upstream's binaries side by side on one API ser
 oracle: $(VENV)/ready ## The same user actions on upstream's controllers and on ours, and what differs
 	@$(BIN)/understudy toolchain build --for embedded --for upstream
 	$(BIN)/python -m tests.oracle $(ARGS)
+
+.PHONY: oracle-scheduler
+oracle-scheduler: $(VENV)/ready ## N=2000 drawn clusters and pods for upstream's scheduler plugins and ours, and what differs
+	@$(BIN)/understudy toolchain build --for oracle
+	$(BIN)/python -m tests.oracle_scheduler --count $(N) --seed $(SEED) $(ARGS)
 
 .PHONY: chart
 chart: $(VENV)/ready ## helm lint, what the templates render, and the chart on a real API server

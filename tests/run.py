@@ -62,6 +62,12 @@ CHECKS = (
         True,
     ),
     Check(
+        "oracle",
+        "the scheduler's plugins against upstream's",
+        (("understudy", "toolchain", "build", "--for", "oracle"), ("pytest", "-q", "tests/oracle_scheduler")),
+        True,
+    ),
+    Check(
         "chart",
         "helm, and the chart on a real API server",
         (("understudy", "toolchain", "build", "helm"), ("pytest", "-q", "tests/chart")),

@@ -12,6 +12,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 MODULES = Path(__file__).parent / "modules"
+OWN = "understudy/toolchain"
+"""How the import paths of programs of ours begin, which ask upstream's packages."""
 
 KUBERNETES = "1.34.4"
 ETCD = "3.6.16"
@@ -46,6 +48,12 @@ class Tool:
     def module_dir(self) -> Path:
         """The folder with the go.mod and go.sum this tool is built from."""
         return MODULES / self.module
+
+    @property
+    def sources(self) -> list[Path]:
+        """The files it is made of if it is a program of ours, beside the go.mod; else none."""
+        name = self.package.removeprefix(f"{OWN}/{self.module}/")
+        return sorted((self.module_dir / name).glob("*.go")) if name != self.package else []
 
     def fits(self, version: str) -> bool:
         """Whether a binary of `version` may stand in for ours: the same minor release."""
@@ -200,6 +208,7 @@ TOOLS = MappingProxyType(
             _COREDNS,
             _silent("sample-apiserver", "k8s.io/sample-apiserver"),
             _silent("nonewprivs", "k8s.io/kubernetes/test/images/nonewprivs"),
+            _silent("scheduler-oracle", f"{OWN}/kubernetes/scheduler-oracle"),
         )
     }
 )
@@ -214,6 +223,8 @@ NODE = ("kubelet", "kubeadm", "kubectl")
 """What a node of a kind cluster runs beside its containers."""
 CONTROL_PLANE = ("etcd", "etcdctl", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy")
 """What the containers of a self-made node image are made of."""
+SCHEDULER_ORACLE = ("scheduler-oracle",)
+"""What our scheduler's plugins are compared with: upstream's own, asked one by one."""
 CONFORMANCE = ("e2e.test", "ginkgo", "kubectl")
 """What judges a cluster."""
 
@@ -227,6 +238,7 @@ GROUPS = MappingProxyType(
         "kind": KIND_CLUSTER,
         "node": (*NODE, *CONTROL_PLANE),
         "conformance": CONFORMANCE,
+        "oracle": SCHEDULER_ORACLE,
         "dns": DNS,
     }
 )

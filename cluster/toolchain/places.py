@@ -67,6 +67,8 @@ def build_key(tool: Tool) -> str:
     digest = hashlib.sha256()
     for name in ("go.mod", "go.sum"):
         digest.update((tool.module_dir / name).read_bytes())
+    for source in tool.sources:
+        digest.update(source.read_bytes())
     for text in (tool.package, *tool.ldflags, platform.system(), platform.machine()):
         digest.update(f"\0{text}".encode())
     return digest.hexdigest()[:12]

@@ -16,4 +16,5 @@ import (
 	_ "k8s.io/kubernetes/test/images/agnhost"
 	_ "k8s.io/kubernetes/test/images/nonewprivs"
 	_ "k8s.io/sample-apiserver"
+	_ "understudy/toolchain/kubernetes/scheduler-oracle"
 )

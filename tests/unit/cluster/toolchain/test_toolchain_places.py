@@ -49,6 +49,16 @@ def test_key_changes_with_the_module_files(monkeypatch: pytest.MonkeyPatch, tmp_
     assert build_key(ETCD) != before
 
 
+def test_key_of_a_program_of_ours_changes_with_its_source(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    before = build_key(TOOLS["scheduler-oracle"]), build_key(TOOLS["kube-scheduler"])
+    shutil.copytree(pins_module.MODULES, tmp_path / "modules")
+    monkeypatch.setattr(pins_module, "MODULES", tmp_path / "modules")
+    with (tmp_path / "modules" / "kubernetes" / "scheduler-oracle" / "main.go").open("a") as file:
+        file.write("\n")
+    assert build_key(TOOLS["scheduler-oracle"]) != before[0]
+    assert build_key(TOOLS["kube-scheduler"]) == before[1]
+
+
 def test_key_changes_with_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     before = build_key(ETCD)
     monkeypatch.setattr("platform.machine", lambda: "riscv64")
