@@ -90,8 +90,7 @@ class _Among:
         self._rivals = list(rivals)
         self._removed: dict[str, Tenant] = {}
         self._before = columns.crowd.version, columns.crowd.stirs
-        for each in self._rivals:
-            columns.add(each.info.shape.usage, self._node, each.info.badge)
+        self._enter()
 
     def remove(self, tenant: Tenant) -> None:
         self._removed[tenant.pod.uid] = tenant
@@ -102,12 +101,29 @@ class _Among:
         self._columns.add(tenant.usage, self._node, tenant.badge)
 
     def reasons(self) -> list[str]:
-        counts, _ = count(self._shape, self._columns, self._rows)
-        return [reason for reasons in counts.values() for reason in reasons]
+        if (found := self._said()) or not self._rivals:
+            return found
+        # They may never come: nobody's affinity is met by them.
+        self._leave()
+        try:
+            return self._said()
+        finally:
+            self._enter()
 
     def end(self) -> None:
         for tenant in list(self._removed.values()):
             self.add(tenant)
+        self._leave()
+        self._columns.crowd.version, self._columns.crowd.stirs = self._before
+
+    def _said(self) -> list[str]:
+        counts, _ = count(self._shape, self._columns, self._rows)
+        return [reason for reasons in counts.values() for reason in reasons]
+
+    def _enter(self) -> None:
+        for each in self._rivals:
+            self._columns.add(each.info.shape.usage, self._node, each.info.badge)
+
+    def _leave(self) -> None:
         for each in self._rivals:
             self._columns.remove(each.info.shape.usage, self._node, each.info.badge)
-        self._columns.crowd.version, self._columns.crowd.stirs = self._before

@@ -250,11 +250,11 @@ def test_whose_deletion_breaks_a_budget(found: Budget, broken: list[str]) -> Non
 def test_a_port_that_two_pods_have_taken_is_free_when_both_have_left() -> None:
     """Somebody else than a scheduler put them on one node."""
     stage = Stage(node("node-0"))
-    taking = {"containers": [container("1", ports=[{"hostPort": 80}])], "node_name": "node-0"}
+    taking = container("1", ports=[{"hostPort": 80}])
     for number in range(2):
-        stage.place(pod(f"twin-{number}", priority=0, meta={"labels": {}}, **taking), "node-0")
+        stage.place(pod(f"twin-{number}", taking, node_name="node-0", priority=0), "node-0")
 
-    assert stage.chosen(stage.wanting("1", containers=taking["containers"])) == ("node-0", ["twin-0", "twin-1"])
+    assert stage.chosen(stage.wanting("1", containers=[taking])) == ("node-0", ["twin-0", "twin-1"])
 
 
 def test_pods_nominated_for_the_node_are_counted_unless_less_important() -> None:
@@ -266,6 +266,19 @@ def test_pods_nominated_for_the_node_are_counted_unless_less_important() -> None
     said = stage.plan(stage.wanting("2"))
     assert said == "0/1 nodes are available: 1 Insufficient cpu."
     assert stage.chosen(stage.wanting("2", priority=101)) == ("node-0", ["low"])
+
+
+def test_nobody_leaves_for_a_pod_whose_friend_is_only_nominated() -> None:
+    stage = Stage(node("node-0", labels={HOST: "node-0"}))
+    stage.add(lesser("low", 1, "4"), "node-0")
+    friend = stage.shapes.describe(lesser("friend", 100, "1", app="friend"))
+    stage.nominations.set(friend, "node-0")
+    near = {"podAffinity": anti_affinity(HOST, app="friend")["podAntiAffinity"]}
+
+    alone = stage.plan(stage.wanting("1", affinity=near))
+    assert alone == "0/1 nodes are available: 1 node(s) didn't match pod affinity rules."
+    stage.add(lesser("there", 100, "0", app="friend"), "node-0")
+    assert stage.chosen(stage.wanting("1", affinity=near)) == ("node-0", ["low"])
 
 
 def test_what_was_said_is_remembered_until_something_changes() -> None:
