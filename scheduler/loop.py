@@ -37,6 +37,7 @@ from understudy.scheduler.shape import PodInfo, Shape, same_usage, usage_of
 from understudy.scheduler.state import State
 from understudy.scheduler.status import UNSCHEDULABLE as UNSCHEDULABLE_REASON
 from understudy.scheduler.status import Status
+from understudy.scheduler.tally import Tallies
 from understudy.scheduler.terms import badge_of, same_badge
 
 log = logging.getLogger(__name__)
@@ -74,6 +75,7 @@ class Loop:
         self.queue = Queue()
         self.gated = Gated()
         self.history = History()
+        self.tallies = Tallies()
         self.pending = Pending()
         self.binder = Binder(
             client, Applier(client, state.stores, Telling(events), rng), state.held, self.pending, clock
@@ -370,6 +372,7 @@ class Loop:
     def _bound_or_not(self, entry: Entry, pod: Pod, node: str, result: Result) -> None:
         if result.outcome is Outcome.BOUND:
             SCHEDULED.inc()
+            self.tallies.of(pod.spec.schedulerName).count(self._now() - entry.first)
             note = f"Successfully assigned {pod.namespace}/{pod.name} to {node}"
             what = Happening(pod.spec.schedulerName, "Normal", "Scheduled", "Binding", note)
             self._events.record(pod, what, repeats=False)
