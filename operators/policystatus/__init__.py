@@ -5,19 +5,18 @@ CEL's form, `checking` checks, with `library` for the functions that are Kuberne
 pkg/controller/validatingadmissionpolicystatus and to typechecking.go of apiserver's policy plugin.
 """
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-import msgspec
-
 from understudy.kinds.admission import VALIDATING_ADMISSION_POLICIES, ValidatingAdmissionPolicy
 from understudy.loop.controller import controller, may
+from understudy.operators.common.conditions import with_, without
 from understudy.operators.policystatus import checking, matched, shapes
 from understudy.operators.policystatus.openapi import Document, GroupVersion, GroupVersionKind, fetch
 from understudy.plan.steps import Decision, Patch, Step
 from understudy.state.view import View
-from understudy.values import timestamp
+from understudy.values import conditions, timestamp
 
 Documents = Mapping[GroupVersion, Document]
 Told = Mapping[str, str]
@@ -46,15 +45,15 @@ def decide(policy: ValidatingAdmissionPolicy, _: View, now: datetime) -> Decisio
         "observedGeneration": policy.metadata.generation,
         "typeChecking": {"expressionWarnings": found or None},
     }
-    if any(each.type == UNCHECKED for each in policy.status.conditions):
-        status["conditions"] = _other_conditions(policy) or None
+    if conditions.find(policy.status.conditions, UNCHECKED) is not None:
+        status["conditions"] = without(policy.status.conditions, UNCHECKED) or None
     why = f"{len(found)} of its expressions have wrong types" if found else "the types of its expressions fit"
     yield Patch(VALIDATING_ADMISSION_POLICIES, policy, {"status": status}, why, subresource="status")
 
 
 def _leave_unchecked(policy: ValidatingAdmissionPolicy, now: datetime) -> Generator[Step, Any, None]:
     """Say once that nobody has looked; a status without warnings would say that all is well."""
-    if any(each.type == UNCHECKED for each in policy.status.conditions):
+    if conditions.find(policy.status.conditions, UNCHECKED) is not None:
         return
     told = {
         "type": UNCHECKED,
@@ -63,14 +62,8 @@ def _leave_unchecked(policy: ValidatingAdmissionPolicy, now: datetime) -> Genera
         "message": MISSING,
         "lastTransitionTime": timestamp.format(now),
     }
-    body = {"status": {"conditions": [*_other_conditions(policy), told]}}
+    body = {"status": {"conditions": with_(policy.status.conditions, told)}}
     yield Patch(VALIDATING_ADMISSION_POLICIES, policy, body, "no CEL library is installed", subresource="status")
-
-
-def _other_conditions(policy: ValidatingAdmissionPolicy) -> Sequence[Mapping[str, Any]]:
-    others = [each for each in policy.status.conditions if each.type != UNCHECKED]
-    kept = ("type", "status", "reason", "message", "lastTransitionTime", "observedGeneration")
-    return [{name: value for name in kept if (value := each[name])} for each in map(msgspec.structs.asdict, others)]
 
 
 def warnings(policy: ValidatingAdmissionPolicy, documents: Documents) -> Iterator[Told]:

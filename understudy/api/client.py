@@ -21,8 +21,9 @@ T = TypeVar("T")
 
 MERGE = "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
-METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
-METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
+METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
+"""Metadata only, or everything from an aggregated server that cannot leave the rest out (it would answer 406)."""
 ATTEMPTS = 10
 """Tries of a request the server put off with 429 and Retry-After (client-go rest/request.go: maxRetries)."""
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from tests.scenarios.stage import VIRTUAL_TIME
 from tests.unit.api.script import Script
-from understudy.api.client import ATTEMPTS, MERGE, Client, decoder, error_of
+from understudy.api.client import ATTEMPTS, MERGE, METADATA, METADATA_LIST, Client, decoder, error_of
 from understudy.api.transport import Answer, Fenced, Lost
 from understudy.errors import (
     AlreadyExists,
@@ -42,6 +42,13 @@ def answer(code: int, body: Any = None, retry_after: float | None = None) -> Ans
 
 def counted(method: str, code: str) -> float:
     return float(REQUESTS.labels(method, code)._value.get())
+
+
+@pytest.mark.parametrize("accept", [METADATA, METADATA_LIST])
+def test_metadata_is_asked_for_first_and_everything_taken_from_who_cannot_leave_it_out(accept: str) -> None:
+    first, last = accept.split(",")
+    assert first.startswith("application/json;as=PartialObjectMetadata")
+    assert last == "application/json"
 
 
 @VIRTUAL_TIME
