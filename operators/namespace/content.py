@@ -44,7 +44,8 @@ class Left:
 
     @property
     def discovery_failure(self) -> str:
-        return f"unable to retrieve the complete list of server APIs: {', '.join(self.undiscovered)}"
+        told = ", ".join(f"{each}: stale GroupVersion discovery: {each}" for each in sorted(self.undiscovered))
+        return f"unable to retrieve the complete list of server APIs: {told}"
 
 
 class Unexpected(ApiError):

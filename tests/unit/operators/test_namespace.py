@@ -176,7 +176,11 @@ def test_a_group_that_cannot_be_discovered_keeps_the_namespace() -> None:
     server = Server()
     with pytest.raises(ApiError, match="complete list of server APIs: metrics/v1"):
         play(server, view(stale=("metrics/v1",)))
-    assert told(server)["NamespaceDeletionDiscoveryFailure"][:2] == ("True", "DiscoveryFailed")
+    message = (
+        "Discovery failed for some groups, 1 failing: unable to retrieve the complete list of server APIs: "
+        "metrics/v1: stale GroupVersion discovery: metrics/v1"
+    )
+    assert told(server)["NamespaceDeletionDiscoveryFailure"] == ("True", "DiscoveryFailed", message)
 
 
 def test_pods_in_their_grace_are_waited_for_and_after_it_missed() -> None:
