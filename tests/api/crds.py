@@ -9,7 +9,7 @@ GROUP = "example.com"
 def install(api: Api) -> None:
     """Create both and return when they are served."""
     for plural, kind, scope in (("widgets", "Widget", "Namespaced"), ("masters", "Master", "Cluster")):
-        api.create("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", _definition(plural, kind, scope))
+        api.create("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition(plural, kind, scope))
         until(lambda: _served(api, plural))  # noqa: B023 - called in its turn
 
 
@@ -25,7 +25,8 @@ def _served(api: Api, plural: str) -> bool:
     return True
 
 
-def _definition(plural: str, kind: str, scope: str) -> Object:
+def definition(plural: str, kind: str, scope: str) -> Object:
+    """A kind of that name without a schema; `scope` is Namespaced or Cluster."""
     schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
     return {
         "apiVersion": "apiextensions.k8s.io/v1",

@@ -31,8 +31,21 @@ APIS: Mapping[str, tuple[str, str]] = {
     "Service": ("/api/v1", "services"),
     "Node": ("/api/v1", "nodes"),
     "Namespace": ("/api/v1", "namespaces"),
+    "ValidatingAdmissionPolicy": ("/apis/admissionregistration.k8s.io/v1", "validatingadmissionpolicies"),
+    "CustomResourceDefinition": ("/apis/apiextensions.k8s.io/v1", "customresourcedefinitions"),
+    "Widget": ("/apis/example.com/v1", "widgets"),
+    "Master": ("/apis/example.com/v1", "masters"),
+    "Gadget": ("/apis/example.com/v1", "gadgets"),
 }
-CLUSTERED = ("Node", "Namespace", "PersistentVolume", "StorageClass")
+CLUSTERED = (
+    "Node",
+    "Namespace",
+    "PersistentVolume",
+    "StorageClass",
+    "ValidatingAdmissionPolicy",
+    "CustomResourceDefinition",
+    "Master",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +77,24 @@ class PatchSome:
 
 
 @dataclass(frozen=True, slots=True)
+class Own:
+    """Make (kind, name) owners of an object, in the place of those it has; an owner may be of another namespace."""
+
+    kind: str
+    name: str
+    owners: tuple[tuple[str, str], ...]
+    blocking: bool = False
+    namespace: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Kubectl:
     """A kubectl command in the sequence's namespace; it must succeed."""
 
     words: str
 
 
-Act = Create | Patch | PatchSome | Kubectl
+Act = Create | Patch | PatchSome | Own | Kubectl
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +104,10 @@ class Step:
     name: str
     acts: tuple[Act, ...]
     still: float = 2.0
+
+
+def step(name: str, *acts: Act, still: float = 2.0) -> Step:
+    return Step(name, acts, still)
 
 
 @dataclass(frozen=True, slots=True)

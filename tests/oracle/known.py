@@ -19,6 +19,19 @@ class Known:
 
 RULES: Sequence[Known] = (
     Known(
+        r"^EndpointSlice web-\* \.metadata\.generateName: ours \"web-\", upstream \"\(nothing\)\"$",
+        "upstream replaces the whole slice by one without that field, a merge patch leaves it "
+        "(docs/controllers/endpointslicemirroring.md)",
+        "mirroring",
+    ),
+    Known(
+        r"^Endpoints web \.metadata\.annotations: "
+        r'ours "\(nothing\)", upstream \{"endpoints\.kubernetes\.io/last-change-trigger-time": "TIME"\}$',
+        "to upstream a Service it has not seen before has changed when it was created, whatever its Pods did "
+        "(docs/controllers/endpointslice.md)",
+        "mirroring-skipped",
+    ),
+    Known(
         r"^(Endpoints|EndpointSlice) .* \.metadata\.annotations: "
         r'ours \{"endpoints\.kubernetes\.io/last-change-trigger-time": "TIME"\}, upstream "\(nothing\)"$',
         "found by comparing Pods with what is written, not by remembering: what a Service's change or a lost slice "

@@ -71,6 +71,8 @@ _TEXTS = (
     (re.compile(r"kube-api-access-[a-z0-9]{5}"), "kube-api-access-*"),
     (re.compile(r"\bnode-\d+\b"), "NODE"),
     (re.compile(r"\bzone-[abc]\b"), "ZONE"),
+    (re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"), "UID"),
+    (re.compile(r"\b([A-Z][A-Za-z]*)\d{3,9}(?=[.,)])"), r"\1"),  # a type of an expression, numbered at random
     (re.compile(r"-----BEGIN CERTIFICATE-----.*-----END CERTIFICATE-----\n?", re.DOTALL), "CERTIFICATE"),
 )
 
@@ -158,6 +160,8 @@ def _plain(kind: str, each: Object, names: Names) -> Object:
         body["metadata"].pop("generation", None)
     if kind == "Node":
         body["spec"].pop("podCIDR", None)
+    if kind == "PersistentVolume":
+        body["spec"].get("claimRef", {}).pop("resourceVersion", None)
     found: Object = names.value(body)
     _sort(found)
     return found

@@ -4,12 +4,15 @@ Called by `__main__`; add yours at its place and run it by name. Where an order 
 the moment, sizes are chosen so that only one outcome is possible.
 """
 
-from tests.oracle.acts import Act, Create, Kubectl, Patch, PatchSome, Sequence, Step
+from tests.oracle.acts import Create, Kubectl, Patch, PatchSome, Sequence, Step, step
 from tests.oracle.bodies import KWOK, NOT_READY, controller, deployment, node, pod, replica_set, service, template
 from tests.oracle.sequences_cronjob import CRON_JOBS
 from tests.oracle.sequences_daemonset import DAEMON_SETS
 from tests.oracle.sequences_disruption import DISRUPTION
+from tests.oracle.sequences_garbage import GARBAGE, custom
 from tests.oracle.sequences_job import JOBS
+from tests.oracle.sequences_mirroring import MIRRORING, PACKING
+from tests.oracle.sequences_policies import POLICIES
 from tests.oracle.sequences_quota import QUOTAS
 from tests.oracle.sequences_statefulset import STATEFUL_SETS
 from tests.oracle.sequences_volumes import VOLUMES
@@ -18,10 +21,6 @@ from understudy.cluster.flags import HEARTBEAT_LABEL
 
 def k(words: str) -> Kubectl:
     return Kubectl(words)
-
-
-def step(name: str, *acts: Act, still: float = 2.0) -> Step:
-    return Step(name, acts, still)
 
 
 def _image(tag: str) -> Kubectl:
@@ -42,6 +41,12 @@ def _annotated(word: str, value: str | None) -> dict[str, object]:
 
 def _spec(**fields: object) -> dict[str, object]:
     return {"spec": fields}
+
+
+def held_pod(name: str) -> Create:
+    """A pod that does not go before it is let go."""
+    made = pod(name)
+    return Create("Pod", {**made.body, "metadata": {**made.body["metadata"], "finalizers": ["oracle/held"]}})
 
 
 CREATED = step("create", deployment())
@@ -356,6 +361,24 @@ NAMESPACES = (
         ),
     ),
     Sequence(
+        "namespace-custom",
+        (
+            step(
+                "content", custom("Widget", "free"), custom("Widget", "held", "oracle/held"), k("create configmap own")
+            ),
+            step("delete", k("delete namespace oracle-namespace-custom --wait=false"), still=9),
+            step("let go", Patch("Widget", "held", {"metadata": {"finalizers": None}}), still=15),
+        ),
+    ),
+    Sequence(
+        "namespace-pods-first",
+        (
+            step("content", held_pod("a"), k("create configmap own"), service()),
+            step("delete", k("delete namespace oracle-namespace-pods-first --wait=false"), still=9),
+            step("let go", Patch("Pod", "a", {"metadata": {"finalizers": None}}), still=15),
+        ),
+    ),
+    Sequence(
         "namespace-defaults",
         (
             step("account deleted", k("delete serviceaccount default")),
@@ -404,6 +427,10 @@ ALL = (
     *DISRUPTION,
     *QUOTAS,
     *VOLUMES,
+    *GARBAGE,
+    *MIRRORING,
+    *PACKING,
+    *POLICIES,
 )
 """The one that waits longest first."""
 NAMES = tuple(each.name for each in ALL)

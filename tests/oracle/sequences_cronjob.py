@@ -6,15 +6,11 @@ asked: in these sequences nothing comes due. Jobs made by hand from the template
 
 from typing import Any
 
-from tests.oracle.acts import Act, Create, Kubectl, Patch, Sequence, Step
+from tests.oracle.acts import Create, Kubectl, Patch, Sequence, step
 from tests.oracle.bodies import template
 
 YEARLY = "0 0 1 1 *"
 """Not due while anybody looks, unless on New Year's Eve."""
-
-
-def step(name: str, *acts: Act, still: float = 2.0) -> Step:
-    return Step(name, acts, still)
 
 
 def cron_job(schedule: str = YEARLY, **spec: Any) -> Create:

@@ -2,16 +2,12 @@
 
 from typing import Any
 
-from tests.oracle.acts import Act, Body, Create, Kubectl, Patch, PatchSome, Sequence, Step
+from tests.oracle.acts import Body, Create, Kubectl, Patch, PatchSome, Sequence, Step, step
 from tests.oracle.bodies import KWOK, LABELS, NOT_READY, node, pod, template
 
 HOST = "kubernetes.io/hostname"
 OWN_NODE = "oracle-daemon"
 TOLERANT = template(nodeSelector={HOST: OWN_NODE}, tolerations=[{"key": "oracle", "operator": "Exists"}])
-
-
-def step(name: str, *acts: Act, still: float = 2.0) -> Step:
-    return Step(name, acts, still)
 
 
 def daemon_set(pods: Body | None = None, **spec: Any) -> Create:

@@ -2,12 +2,8 @@
 
 from typing import Any
 
-from tests.oracle.acts import Act, Create, Kubectl, Patch, PatchSome, Sequence, Step
+from tests.oracle.acts import Create, Kubectl, Patch, PatchSome, Sequence, step
 from tests.oracle.bodies import LABELS, NOT_READY, deployment, pod, replica_set, template
-
-
-def step(name: str, *acts: Act, still: float = 2.0) -> Step:
-    return Step(name, acts, still)
 
 
 def budget(**spec: Any) -> Create:

@@ -5,14 +5,11 @@ What fits into the quotas is created: how often a refused Pod is tried again dep
 
 from typing import Any
 
-from tests.oracle.acts import Act, Create, Kubectl, Patch, Sequence, Step
-from tests.oracle.bodies import pod, replica_set, service, template
+from tests.oracle.acts import Create, Kubectl, Patch, Sequence, step
+from tests.oracle.bodies import KWOK, pod, replica_set, service, template
+from tests.oracle.sequences_garbage import custom
 
 GOLD = "gold.storageclass.storage.k8s.io"
-
-
-def step(name: str, *acts: Act, still: float = 2.0) -> Step:
-    return Step(name, acts, still)
 
 
 def quota(hard: dict[str, str], name: str = "quota", **spec: Any) -> Create:
@@ -43,6 +40,34 @@ def big_pod(name: str) -> Create:
 
 
 QUOTAS = (
+    Sequence(
+        "quota-custom",
+        (
+            step("objects", custom("Widget", "a"), custom("Widget", "b")),
+            step("quota", quota({"count/widgets.example.com": "5", "count/nothings.example.com": "5"}), still=6.0),
+            step("one more", custom("Widget", "c")),
+            step("one less", Kubectl("delete widget a"), still=6.0),
+        ),
+    ),
+    Sequence(
+        "quota-ended-pods",
+        (
+            step("quota", quota({"pods": "9", "count/pods": "9", "requests.cpu": "9"})),
+            step("pods", *(pod(each, restartPolicy="Never", containers=[container("c", cpu="1")]) for each in "abc")),
+            step("one succeeds", Kubectl(f"annotate pod/a {KWOK}/complete-delay=10ms"), still=4.0),
+            step("one fails", Kubectl(f"annotate pod/b {KWOK}/fail=true"), still=4.0),
+            step("one goes", Kubectl("delete pod c --wait=false"), still=6.0),
+        ),
+    ),
+    Sequence(
+        "quota-two",
+        (
+            step("quotas", quota({"configmaps": "5"}, "one"), quota({"configmaps": "7", "secrets": "3"}, "two")),
+            step("objects", Kubectl("create configmap a"), Kubectl("create secret generic a")),
+            step("one quota goes", Kubectl("delete resourcequota one")),
+            step("less than there is", Patch("ResourceQuota", "two", {"spec": {"hard": {"configmaps": "1"}}})),
+        ),
+    ),
     Sequence(
         "quota-counts",
         (

@@ -6,7 +6,7 @@ pod waits for that.
 
 from typing import Any
 
-from tests.oracle.acts import Act, Body, Create, Kubectl, Patch, Sequence, Step
+from tests.oracle.acts import Body, Create, Kubectl, Patch, Sequence, Step, step
 from tests.oracle.bodies import KWOK, LABELS, NOT_READY, template
 
 CLAIM: Body = {
@@ -19,10 +19,6 @@ def stateful_set(replicas: int = 3, pods: Body | None = None, **spec: Any) -> Cr
     """A StatefulSet, in order unless told."""
     own = {"replicas": replicas, "selector": {"matchLabels": LABELS}, "serviceName": "web"}
     return Create("StatefulSet", {"metadata": {"name": "web"}, "spec": own | {"template": pods or template()} | spec})
-
-
-def step(name: str, *acts: Act, still: float = 2.0) -> Step:
-    return Step(name, acts, still)
 
 
 def k(words: str) -> Kubectl:

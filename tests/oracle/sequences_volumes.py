@@ -6,15 +6,11 @@ because each has a class of its own. What becomes of volumes shows in their clai
 
 from typing import Any
 
-from tests.oracle.acts import Act, Body, Create, Kubectl, Patch, Sequence, Step
+from tests.oracle.acts import Body, Create, Kubectl, Patch, Sequence, step
 from tests.oracle.bodies import pod
 
 CHOSEN = {"volume.kubernetes.io/selected-node": "n"}
 TEMPORARY, ELSEWHERE = "/tmp/oracle-none", "/data/none"
-
-
-def step(name: str, *acts: Act, still: float = 2.0) -> Step:
-    return Step(name, acts, still)
 
 
 def claim(name: str, cls: str, size: str = "1Gi", **spec: Any) -> Create:
@@ -71,6 +67,44 @@ VOLUMES = (
             ),
             step("by label", claim("labelled", "choice", selector={"matchLabels": {"tier": "b"}})),
             step("by name", claim("named", "choice", volumeName="c-a")),
+        ),
+    ),
+    Sequence(
+        "volumes-unfit",
+        (
+            step(
+                "volumes",
+                volume("u-small", "unfit", "1Gi"),
+                volume("u-block", "unfit", "9Gi", volumeMode="Block"),
+                volume("u-shared", "unfit", "9Gi", accessModes=["ReadOnlyMany"]),
+                volume("u-other", "another", "9Gi"),
+            ),
+            step("none fits", claim("none", "unfit", "5Gi"), still=4.0),
+            step("named but small", claim("small", "unfit", "5Gi", volumeName="u-small"), still=12.0),
+            step("named but of another class", claim("other", "unfit", volumeName="u-other"), still=12.0),
+            step("block", claim("block", "unfit", volumeMode="Block"), still=4.0),
+        ),
+    ),
+    Sequence(
+        "volumes-released",
+        (
+            step("volume", volume("rel", "released")),
+            step("bound", claim("data", "released"), still=4.0),
+            step("dropped", drop("data"), still=4.0),
+            step("claimed again", claim("data", "released"), still=12.0),
+            step("freed", Patch("PersistentVolume", "rel", {"spec": {"claimRef": None}}), still=18.0),
+        ),
+    ),
+    Sequence(
+        "volumes-first-consumer-reserved",
+        (
+            step("class", storage_class("later", volumeBindingMode="WaitForFirstConsumer")),
+            step("claim", claim("data", "later"), still=4.0),
+            step(
+                "a volume is reserved for it",
+                volume("l", "later", claimRef={"namespace": "oracle-volumes-first-consumer-reserved", "name": "data"}),
+                still=18.0,
+            ),
         ),
     ),
     Sequence(
