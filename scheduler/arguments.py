@@ -50,37 +50,37 @@ class _Strategy(Struct, forbid_unknown_fields=True):
     requestedToCapacityRatio: _Ratio | None = None
 
 
-class _Fit(Struct, forbid_unknown_fields=True):
+class FitArguments(Struct, forbid_unknown_fields=True):
     scoringStrategy: _Strategy = field(default_factory=_Strategy)
     ignoredResources: list[str] = []
     ignoredResourceGroups: list[str] = []
 
 
-class _Balanced(Struct, forbid_unknown_fields=True):
+class BalancedArguments(Struct, forbid_unknown_fields=True):
     resources: list[_Resource] = []
 
 
-class _InterPodAffinity(Struct, forbid_unknown_fields=True):
+class InterPodAffinityArguments(Struct, forbid_unknown_fields=True):
     hardPodAffinityWeight: int = 1
     ignorePreferredTermsOfExistingPods: bool = False
 
 
-class _Spread(Struct, forbid_unknown_fields=True):
+class SpreadArguments(Struct, forbid_unknown_fields=True):
     defaultConstraints: list[dict[str, Any]] = []
     defaultingType: Literal["System", "List"] = "System"
 
 
-class _NodeAffinity(Struct, forbid_unknown_fields=True):
+class NodeAffinityArguments(Struct, forbid_unknown_fields=True):
     addedAffinity: dict[str, Any] | None = None
 
 
-class _Preemption(Struct, forbid_unknown_fields=True):
+class PreemptionArguments(Struct, forbid_unknown_fields=True):
     minCandidateNodesPercentage: int = 10
     minCandidateNodesAbsolute: int = 100
 
 
 def fit(given: Arguments, _: Handle) -> NodeResourcesFit:
-    args = _read("NodeResourcesFit", given, _Fit)
+    args = _read("NodeResourcesFit", given, FitArguments)
     for group in args.ignoredResourceGroups:
         _hold("/" not in group, f"ignoredResourceGroups: {group}: resource group name can't contain '/'")
     ignored = frozenset((*args.ignoredResources, *args.ignoredResourceGroups))
@@ -88,20 +88,20 @@ def fit(given: Arguments, _: Handle) -> NodeResourcesFit:
 
 
 def balanced(given: Arguments, _: Handle) -> NodeResourcesBalancedAllocation:
-    wanted = _read("NodeResourcesBalancedAllocation", given, _Balanced).resources
+    wanted = _read("NodeResourcesBalancedAllocation", given, BalancedArguments).resources
     for each in wanted:
         _hold(each.weight == 1, f"resources: the weight of {each.name} must be 1")
     return NodeResourcesBalancedAllocation(_resources(wanted))
 
 
 def inter_pod_affinity(given: Arguments, _: Handle) -> InterPodAffinity:
-    args = _read("InterPodAffinity", given, _InterPodAffinity)
+    args = _read("InterPodAffinity", given, InterPodAffinityArguments)
     _between("hardPodAffinityWeight", args.hardPodAffinityWeight, 0, 100)
     return InterPodAffinity(args.hardPodAffinityWeight, args.ignorePreferredTermsOfExistingPods)
 
 
 def topology_spread(given: Arguments, _: Handle) -> PodTopologySpread:
-    args = _read("PodTopologySpread", given, _Spread)
+    args = _read("PodTopologySpread", given, SpreadArguments)
     if args.defaultingType == "System":
         _hold(not args.defaultConstraints, 'defaultConstraints need the defaultingType "List"')
         return PodTopologySpread(SYSTEM_SPREAD)
@@ -112,7 +112,7 @@ def topology_spread(given: Arguments, _: Handle) -> PodTopologySpread:
 
 
 def node_affinity(given: Arguments, _: Handle) -> NodeAffinity:
-    added = _read("NodeAffinity", given, _NodeAffinity).addedAffinity or {}
+    added = _read("NodeAffinity", given, NodeAffinityArguments).addedAffinity or {}
     affinity = _read("NodeAffinity: addedAffinity", added, Affinity)
     if affinity.required is None:
         return NodeAffinity(None, preferences(affinity.preferred))
@@ -122,7 +122,7 @@ def node_affinity(given: Arguments, _: Handle) -> NodeAffinity:
 
 
 def default_preemption(given: Arguments, _: Handle) -> DefaultPreemption:
-    args = _read("DefaultPreemption", given, _Preemption)
+    args = _read("DefaultPreemption", given, PreemptionArguments)
     _between("minCandidateNodesPercentage", args.minCandidateNodesPercentage, 0, 100)
     _hold(args.minCandidateNodesAbsolute >= 0, "minCandidateNodesAbsolute is less than 0")
     some = args.minCandidateNodesPercentage or args.minCandidateNodesAbsolute

@@ -11,6 +11,7 @@ from typing import Any
 from understudy.loop.rights import READ, grouped
 from understudy.scheduler.registry import PLUGINS
 
+GROUP = "understudy.dev"
 READ_CORE = ("namespaces", "replicationcontrollers", "services")
 """What surrounds pods: whose pods are spread, and which namespaces a term of affinity means."""
 
@@ -25,6 +26,8 @@ def rules() -> list[dict[str, Any]]:
         {"apiGroups": [""], "resources": ["pods/binding"], "verbs": ["create"]},
         {"apiGroups": [""], "resources": ["pods/status"], "verbs": ["patch"]},
         {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create", "patch"]},
+        {"apiGroups": [GROUP], "resources": ["schedulerprofiles"], "verbs": ["get", "list", "watch"]},
+        {"apiGroups": [GROUP], "resources": ["schedulerprofiles/status"], "verbs": ["patch"]},
         *_of_plugins(),
     ]
 

@@ -15,6 +15,7 @@ from understudy.api.client import Client
 from understudy.api.config import load
 from understudy.loop.process import Component, Ended, Pages
 from understudy.loop.rights import Rule
+from understudy.operators.custom import schedulerprofile
 from understudy.operators.custom.addons import ADDONS
 from understudy.operators.custom.addons.keeper import Addons
 from understudy.operators.custom.controlplane import FINALIZER, PREFIX, Director, registered
@@ -35,7 +36,12 @@ def operator_rules() -> list[Rule]:
     """The PolicyRules the operator needs; of Leases only those in kube-system."""
     return [
         {"apiGroups": ["understudy.dev"], "resources": ["controlplanes"], "verbs": ["get", "list", "patch", "watch"]},
-        {"apiGroups": ["understudy.dev"], "resources": ["controlplanes/status"], "verbs": ["patch"]},
+        {"apiGroups": ["understudy.dev"], "resources": ["schedulerprofiles"], "verbs": ["get", "list", "watch"]},
+        {
+            "apiGroups": ["understudy.dev"],
+            "resources": ["controlplanes/status", "schedulerprofiles/status"],
+            "verbs": ["patch"],
+        },
         {
             "apiGroups": ["apiextensions.k8s.io"],
             "resources": ["customresourcedefinitions"],
@@ -88,6 +94,7 @@ class Operator:
     async def _kopf(self) -> None:
         given = self._given
         registry = registered(self._director, admission="webhook-port" in given)
+        schedulerprofile.register(registry)
         kopf.on.login(id="connection", registry=registry)(self._login)
         await kopf.operator(
             registry=registry,
