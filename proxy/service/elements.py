@@ -21,6 +21,8 @@ Data = bytes | Verdict
 """What an element holds; of a set of ranges, the last key; of another set, nothing."""
 Elements = dict[str, dict[bytes, Data]]
 """By set or map, then by key."""
+Group = list[tuple[str, bytes, Data]]
+"""Elements that stand and fall together: set or map, key and data of each."""
 
 REFUSE = goto("refuse").verdict
 TOKENS = 1 << 30
@@ -57,7 +59,7 @@ def place(before: Slots, choice: Choice) -> Slots:
     """The chosen endpoints in slots without a gap; as few as can be change theirs."""
     return Slots(
         _place(before.cluster, tuple([each.address for each in choice.cluster])),
-        _place(before.local, tuple([each.address for each in choice.local])),
+        _place(before.local, tuple([each.address for each in choice.local])) if choice.local else (),
     )
 
 
@@ -107,46 +109,46 @@ class Writer:
         self._tokens = tokens_of(slots.cluster) if port.affinity else {}
         self._local_tokens = tokens_of(slots.local, TOKENS) if port.affinity else {}
 
-    def group(self, front: Front) -> tuple[bytes, Elements]:
+    def group(self, front: Front) -> tuple[bytes, Group]:
         """The front's key and everything that is keyed by it."""
-        target = packed.target(front.ip, self._port.protocol, front.port)
-        plan = plan_of(self._port, front.external, self._slots)
-        group: Elements = {}
+        port, slots = self._port, self._slots
+        target = packed.target(front.ip, port.protocol, front.port)
+        plan = plan_of(port, front.external, slots)
+        group: Group = []
         if plan.every or plan.local:
-            group["service-ips"] = {target: packed.slot(self._number_of(plan))}
+            group.append(("service-ips", target, packed.slot(self._number_of(plan))))
             if plan.every:
-                self._add_slots(group, target, 0, self._slots.cluster, self._tokens)
+                self._add_slots(group, target, 0, slots.cluster, self._tokens)
             if plan.local:
-                self._add_slots(group, target, LOCAL_SLOTS, self._slots.local, self._local_tokens)
+                self._add_slots(group, target, LOCAL_SLOTS, slots.local, self._local_tokens)
         is_local = plan.traffic in (Traffic.INTERNAL_LOCAL, Traffic.EXTERNAL_LOCAL)
         if not (plan.local if is_local else plan.every):
-            group["no-endpoints"] = {target: DROP.verdict if self._served else REFUSE}
-        if front.balancer and self._port.ranges:
+            group.append(("no-endpoints", target, DROP.verdict if self._served else REFUSE))
+        if front.balancer and port.ranges:
             self._add_firewall(group, target, front.ip)
         return target, group
 
     def _add_slots(
-        self, group: Elements, target: bytes, first: int, endpoints: Sequence[Address], tokens: Mapping[Address, int]
+        self, group: Group, target: bytes, first: int, endpoints: Sequence[Address], tokens: Mapping[Address, int]
     ) -> None:
         slots = packed.slots(first, len(endpoints))
-        held: dict[bytes, Data] = {target + slot: each for slot, each in zip(slots, endpoints, strict=True)}
-        group["endpoints"] = held if first == 0 else group.get("endpoints", {}) | held
-        if self._port.affinity:
-            known, whose = group.setdefault("affinity-slots", {}), group.setdefault("affinity-endpoints", {})
-            for slot, each in zip(slots, endpoints, strict=True):
-                token = packed.slot(tokens[each])
-                known[target + slot] = token
-                whose[target + token] = each
+        group += [("endpoints", target + slot, each) for slot, each in zip(slots, endpoints, strict=True)]
+        if not tokens:
+            return
+        for slot, each in zip(slots, endpoints, strict=True):
+            token = packed.slot(tokens[each])
+            group.append(("affinity-slots", target + slot, token))
+            group.append(("affinity-endpoints", target + token, each))
 
-    def _add_firewall(self, group: Elements, target: bytes, ip: str) -> None:
+    def _add_firewall(self, group: Group, target: bytes, ip: str) -> None:
         """A node that is let in reaches the address from itself, where its source is that very address."""
-        group["firewall-ips"] = {target: b""}
+        group.append(("firewall-ips", target, b""))
         networks = [network for network in map(parsed, self._port.ranges) if network is not None]
         node_ip = self._facts.node_ip
         if node_ip and any(ip_address(node_ip) in network for network in networks):
             networks += [network for network in (parsed(ip),) if network is not None]
         bounds = map(packed.bounds, collapsed(map(str, networks)))
-        group["firewall-allow"] = {target + first: target + last for first, last in bounds}
+        group += [("firewall-allow", target + first, target + last) for first, last in bounds]
 
 
 def tokens_of(addresses: Iterable[Address], first: int = 0) -> dict[Address, int]:

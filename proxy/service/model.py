@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from understudy.kinds.meta import Key
 from understudy.proxy.service import packed
-from understudy.proxy.service.elements import Data, Elements, Facts, Slots, Writer, common, fronts, place
+from understudy.proxy.service.elements import Data, Elements, Facts, Group, Slots, Writer, common, fronts, place
 from understudy.proxy.service.endpoints import Choice, Endpoint, Place, choose, endpoints_of
 from understudy.proxy.service.kinds import ProxyService, ProxySlice
 from understudy.proxy.service.layout import FIXED, TABLES
@@ -22,8 +22,6 @@ from understudy.proxy.service.ports import ServicePort, ports_of
 from understudy.proxy.service.statements import Chain, goto
 
 UDP = 17
-Rank = tuple[bool, str, Key, str]
-"""Who may have an address: not external, older, by name of Service and port."""
 
 
 class Changes(NamedTuple):
@@ -50,15 +48,24 @@ class Served(NamedTuple):
 
 
 class _Claim(NamedTuple):
-    """What an address would be if `rank` were the first. `serving` are its UDP endpoints, None of other protocols."""
+    """Who may have an address: not external, older, by name of Service and port. And what it would be then.
 
-    rank: Rank
-    group: Elements
+    `serving` are its UDP endpoints, None of other protocols.
+    """
+
+    external: bool
+    created: str
+    key: Key
+    port: str
+    group: Group
     serving: frozenset[bytes] | None
+
+    def rank(self) -> tuple[bool, str, Key, str]:
+        return self[:4]
 
 
 _NO_SLOTS = Slots()
-_NOBODY = _Claim((True, "", Key("", ""), ""), {}, None)
+_NOBODY = _Claim(True, "", Key("", ""), "", [], None)
 
 
 class _Part(Struct):
@@ -156,8 +163,8 @@ class Model:
             serving = frozenset(each.address for each in served.endpoints if each.serving)
         for front in fronts(port, self.facts):
             target, group = writer.group(front)
-            claim = _Claim((front.external, created, key, port.name), group, serving)
-            if target not in part.claims or claim.rank <= part.claims[target].rank:
+            claim = _Claim(front.external, created, key, port.name, group, serving)
+            if target not in part.claims or claim.rank() <= part.claims[target].rank():
                 part.claims[target] = claim
         shared.add(("cluster-ips", packed.address(port.cluster_ip)))
         for each in (*choice.cluster, *choice.local):
@@ -189,9 +196,9 @@ class Model:
         claims = self._claims.get(target, ())
         before = claims[0] if claims else _NOBODY
         if old is not None:
-            claims = tuple(each for each in claims if each.rank != old.rank)
+            claims = tuple(each for each in claims if each.rank() != old.rank())
         if new is not None:
-            claims = tuple(sorted((*claims, new), key=_rank)) if claims else (new,)
+            claims = tuple(sorted((*claims, new), key=_Claim.rank)) if claims else (new,)
         after = claims[0] if claims else _NOBODY
         if claims:
             self._claims[target] = claims
@@ -204,21 +211,19 @@ class Model:
             if after.serving is not None:
                 self.udp[target] = after.serving
 
-    def _replace(self, before: Elements, after: Elements) -> None:
-        for name, was in before.items():
-            now = after.get(name, {})
-            for at in was:
-                if at not in now:
-                    self._unset(name, at)
-        for name, now in after.items():
-            held, was = self.elements[name], before.get(name, {})
-            if self._before is None:
-                held.update(now)
-                continue
-            for at, data in now.items():
-                if was.get(at) != data:
-                    self._before.setdefault((name, at), held.get(at))
-                    held[at] = data
+    def _replace(self, before: Group, after: Group) -> None:
+        if self._before is None:
+            for name, at, _ in before:
+                del self.elements[name][at]
+            for name, at, data in after:
+                self.elements[name][at] = data
+            return
+        was, now = ({(name, at): data for name, at, data in group} for group in (before, after))
+        for each in was.keys() - now.keys():
+            self._unset(*each)
+        for each, data in now.items():
+            if was.get(each) != data:
+                self._set(*each, data)
 
     def _share(self, old: frozenset[tuple[str, bytes]], new: frozenset[tuple[str, bytes]]) -> None:
         for at in new - old:
@@ -240,10 +245,6 @@ class Model:
         data = self.elements[name].pop(key)
         if self._before is not None:
             self._before.setdefault((name, key), data)
-
-
-def _rank(claim: _Claim) -> Rank:
-    return claim.rank
 
 
 def render(

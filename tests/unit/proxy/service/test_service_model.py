@@ -253,3 +253,11 @@ def test_the_difference_puts_right_whatever_was_done() -> None:
     kept.table.change(changes)
     assert kept.table.elements == kept.model.elements
     assert not difference(kept.table.elements, kept.model.elements)
+
+
+def test_rendered_at_once_the_loser_of_an_address_leaves_nothing_there() -> None:
+    many = [sliced("b", *(f"10.244.0.{number}" for number in range(1, 6)))]
+    both = [service(name, ip, externalIPs=["1.1.1.1"]) for name, ip in (("b", "10.96.0.2"), ("a", "10.96.0.1"))]
+    model = render(both, {key("b"): many, key("a"): [sliced("a", "10.244.0.9")]}, FACTS, HERE)
+    shared = packed.target("1.1.1.1", 6, 80)
+    assert [at for at in model.elements["endpoints"] if at.startswith(shared)] == [shared + packed.slot(0)]
