@@ -106,6 +106,11 @@ oracle-scheduler: $(VENV)/ready ## N=2000 drawn clusters and pods for upstream's
 	@$(BIN)/understudy toolchain build --for oracle
 	$(BIN)/python -m tests.oracle_scheduler --count $(N) --seed $(SEED) $(ARGS)
 
+.PHONY: oracle-dns
+oracle-dns: $(VENV)/ready ## The same questions to CoreDNS and to our DNS server, and what differs
+	@$(BIN)/understudy toolchain build --for embedded --for dns
+	$(BIN)/python -m tests.oracle_dns $(ARGS)
+
 .PHONY: chart
 chart: $(VENV)/ready ## helm lint, what the templates render, and the chart on a real API server
 	@$(BIN)/understudy toolchain build helm etcd kube-apiserver kubectl kwok

@@ -129,7 +129,10 @@ def records(
 
 
 def of_service(service: Service, slices: Collection[EndpointSlice], origin: str) -> Names:
-    """Every name that is there because of this Service, the reverse ones of its addresses included."""
+    """Every name that is there because of this Service, the reverse ones of its addresses included.
+
+    With `publishNotReadyAddresses` its endpoints are `ready` whatever their pods are: the slices say so.
+    """
     name = f"{service.name}.{service.namespace}.svc.{origin}"
     if service.spec.type == "ExternalName":
         return _external(name, service.spec.externalName)

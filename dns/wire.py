@@ -47,6 +47,8 @@ _ADDITIONAL = 8
 _HEADER = struct.Struct("!HHHHHH")
 _FIXED = struct.Struct("!HHIH")
 _SOA_TIMES = struct.Struct("!IIIII")
+_SRV_HEAD = 6
+"""Bytes of priority, weight and port before the target."""
 
 
 class Ignored(Exception):
@@ -226,7 +228,10 @@ class Writer:
             self._name(to_wire(mailbox))
             self.out += _SOA_TIMES.pack(*map(int, times))
         else:
-            self.out += plain(record.type, data)
+            start, written = self._base + len(self.out), plain(record.type, data)
+            self.out += written
+            if record.type == SRV:  # itself never compressed (RFC 2782), but its addresses follow under the same name
+                self._remember(written[_SRV_HEAD:], start + _SRV_HEAD)
 
     def _name(self, wire: bytes) -> None:
         """As much of it as was not written before, then a pointer."""

@@ -73,7 +73,7 @@ async def test_what_changes_no_name_is_no_work() -> None:
     later.metadata.uid, later.metadata.name = pods.metadata.uid, pods.metadata.name
     kept.slices.listed(later)
     assert len(kept) == 0
-    kept.services.listed(again(old, publishNotReadyAddresses=True))
+    kept.services.listed(again(old, externalName="a.example.com"))
     assert len(kept) == 1
 
 

@@ -62,11 +62,6 @@ def test_only_ready_endpoints(ready: bool | None, there: bool) -> None:
     assert ("1.0.244.10.in-addr.arpa" in names) is there
 
 
-def test_not_ready_ones_too_where_the_service_says_so() -> None:
-    pods = slice_of("web", endpoint("10.244.0.1", ready=False))
-    assert cluster(service("web", "None", publishNotReadyAddresses=True), pods).names[WEB][A] == ("10.244.0.1",)
-
-
 def test_one_endpoint_in_two_slices_is_one() -> None:
     pods = [slice_of("web", endpoint("10.244.0.1")), slice_of("web", endpoint("10.244.0.1"))]
     assert cluster(service("web", "None"), *pods).names[WEB][A] == ("10.244.0.1",)

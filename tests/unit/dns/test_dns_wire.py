@@ -204,6 +204,17 @@ def test_names_are_compressed_but_not_in_srv() -> None:
     assert len(srv.out) == 2 + 10 + 6 + len(WEB) + 2
 
 
+def test_the_address_of_an_srv_target_points_to_it() -> None:
+    target = f"db-0.{WEB}"
+    finding = Finding(
+        answers=(Record(WEB, SRV, 30, f"0 100 80 {target}."),), additional=(Record(target, A, 30, "10.0.0.1"),)
+    )
+    reply = message(query(), NOERROR, finding)
+    assert [each.name for each in decode(reply).additional] == [f"{target}."]
+    alone = message(query(), NOERROR, Finding(answers=finding.answers))
+    assert len(reply) - len(alone) == 2 + 10 + 4
+
+
 def test_pointers_go_no_further_than_they_can() -> None:
     many = tuple(Record(f"h{n % 700}.x{n % 700}", CNAME, 30, f"t{n % 700}.y{n % 700}.") for n in range(1400))
     reply = decode(message(query(), NOERROR, Finding(answers=many)))
