@@ -13,7 +13,7 @@ from understudy.proxy.network.desired import collapsed, parsed
 from understudy.proxy.service import packed
 from understudy.proxy.service.endpoints import Address, Choice
 from understudy.proxy.service.layout import LOCAL_SLOTS
-from understudy.proxy.service.plans import Plan, Traffic
+from understudy.proxy.service.plans import EXTERNAL, EXTERNAL_LOCAL, INTERNAL, INTERNAL_LOCAL, LOCAL, Plan
 from understudy.proxy.service.ports import ServicePort
 from understudy.proxy.service.statements import DROP, Family, Verdict, goto
 
@@ -88,12 +88,12 @@ def fronts(port: ServicePort, facts: Facts) -> Iterator[Front]:
 def plan_of(port: ServicePort, external: bool, slots: Slots) -> Plan:
     count, local = len(slots.cluster), len(slots.local)
     if external and port.external_local:
-        return Plan(Traffic.EXTERNAL_LOCAL, count, local, port.affinity)
+        return Plan(EXTERNAL_LOCAL, count, local, port.affinity)
     if external:
-        return Plan(Traffic.EXTERNAL, count, 0, port.affinity)
+        return Plan(EXTERNAL, count, 0, port.affinity)
     if port.internal_local:
-        return Plan(Traffic.INTERNAL_LOCAL, 0, local, port.affinity)
-    return Plan(Traffic.INTERNAL, count, 0, port.affinity)
+        return Plan(INTERNAL_LOCAL, 0, local, port.affinity)
+    return Plan(INTERNAL, count, 0, port.affinity)
 
 
 class Writer:
@@ -121,7 +121,7 @@ class Writer:
                 self._add_slots(group, target, 0, slots.cluster, self._tokens)
             if plan.local:
                 self._add_slots(group, target, LOCAL_SLOTS, slots.local, self._local_tokens)
-        is_local = plan.traffic in (Traffic.INTERNAL_LOCAL, Traffic.EXTERNAL_LOCAL)
+        is_local = plan.traffic in LOCAL
         if not (plan.local if is_local else plan.every):
             group.append(("no-endpoints", target, DROP.verdict if self._served else REFUSE))
         if front.balancer and port.ranges:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from understudy.proxy.service import packed
 from understudy.proxy.service.kinds import ProxyEndpoint, ProxySlice
 from understudy.proxy.service.ports import PROTOCOLS, ServicePort
-from understudy.proxy.service.statements import Family
+from understudy.proxy.service.statements import IPV6, Family
 
 Address = bytes
 """IP address and port, as `packed.endpoint` has them."""
@@ -43,9 +43,6 @@ class Endpoint(Struct, frozen=True, gc=False):
         return self.serving and self.terminating
 
 
-_TYPES = {Family.IPV4: "IPv4", Family.IPV6: "IPv6"}
-
-
 class Choice(NamedTuple):
     """`cluster` for policy Cluster, `local` for Local. `any`: somebody serves it somewhere, reachable or not."""
 
@@ -64,7 +61,7 @@ class Place(NamedTuple):
 def endpoints_of(slices: Iterable[ProxySlice], port: ServicePort, family: Family, place: Place) -> list[Endpoint]:
     """The port's endpoints by address. Of several entries for one address, one that is ready wins."""
     found: dict[Address, Endpoint] = {}
-    wanted, size = _TYPES[family], family.size
+    wanted, size = ("IPv6", 16) if family is IPV6 else ("IPv4", 4)
     for each in slices:
         if each.addressType != wanted:
             continue

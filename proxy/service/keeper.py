@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from operator import is_
 from typing import Any
 
 from understudy.kinds.core import Node
@@ -69,6 +70,7 @@ class Keeper:
         self._world = World(services, slices, place_of(name, None))
         self._facts: dict[Family, Facts] = {}
         self._node: Node | None = None
+        self._seen: tuple[Node | ServiceCIDR | None, ...] = ()
         self._dirty: dict[Key, None] = {}
         self._triggers: list[tuple[str, str]] = []
         self._woken = asyncio.Event()
@@ -180,6 +182,10 @@ class Keeper:
     def _renew(self) -> bool:
         """Look at node and ranges; whether they say something new. A node that is gone is still where it was."""
         node, ranges = self._about()
+        about = (node or self._node, *ranges)
+        if len(about) == len(self._seen) and all(map(is_, about, self._seen)):
+            return False
+        self._seen = about
         self._node = node or self._node
         facts = {family: facts_of(family, self._node, self._cluster_cidrs, ranges) for family in Family}
         where = place_of(self._name, self._node)

@@ -36,6 +36,12 @@ class Traffic(Enum):
     EXTERNAL = "external"
     EXTERNAL_LOCAL = "external-local"
 
+    __hash__ = object.__hash__  # that of Enum is written in Python, and plans are looked up for each Service
+
+
+INTERNAL, INTERNAL_LOCAL, EXTERNAL, EXTERNAL_LOCAL = Traffic
+LOCAL = (INTERNAL_LOCAL, EXTERNAL_LOCAL)
+
 
 class Plan(NamedTuple):
     """`every` is how many endpoints there are, `local` how many on this node, 0 if the class does
@@ -64,15 +70,15 @@ def chain_of(plan: Plan) -> Chain:
 def _rules(plan: Plan) -> Iterator[Rule]:
     anywhere = tuple(_pick(plan.every, 0, plan.affinity))
     on_this_node = tuple(_pick(plan.local, LOCAL_SLOTS, plan.affinity))
-    if plan.traffic is Traffic.EXTERNAL_LOCAL:
+    if plan.traffic is EXTERNAL_LOCAL:
         yield from ((_POD, *rule) for rule in anywhere)
         if anywhere:
             yield FromHere(), Mark()
         yield from ((FromHere(), *rule) for rule in anywhere)
         yield from on_this_node
         return
-    yield (Mark(),) if plan.traffic is Traffic.EXTERNAL else (_OFF_CLUSTER, Mark())
-    yield from on_this_node if plan.traffic is Traffic.INTERNAL_LOCAL else anywhere
+    yield (Mark(),) if plan.traffic is EXTERNAL else (_OFF_CLUSTER, Mark())
+    yield from on_this_node if plan.traffic is INTERNAL_LOCAL else anywhere
 
 
 def _pick(count: int, offset: int, affinity: int) -> Iterator[Rule]:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from understudy.proxy.network.desired import parsed
 from understudy.proxy.service import packed
 from understudy.proxy.service.kinds import PortSpec, ProxyService
-from understudy.proxy.service.statements import Family
+from understudy.proxy.service.statements import IPV6, Family
 
 PROXY_NAME = "service.kubernetes.io/service-proxy-name"
 PROTOCOLS = {"TCP": 6, "UDP": 17, "SCTP": 132}
@@ -57,8 +57,8 @@ def is_ours(service: ProxyService) -> bool:
 
 def is_in(service: ProxyService, family: Family) -> bool:
     """Whether it is ours and has a cluster IP of the family."""
-    sign = (":" in ip for ip in service.spec.clusterIPs or [service.spec.clusterIP])
-    return (family is Family.IPV6) in sign and is_ours(service)
+    spec, ipv6 = service.spec, family is IPV6
+    return is_ours(service) and ipv6 in [":" in ip for ip in spec.clusterIPs or (spec.clusterIP,)]
 
 
 def ports_of(service: ProxyService, family: Family) -> tuple[ServicePort, ...]:
@@ -115,7 +115,7 @@ def addresses(given: Collection[str], family: Family) -> tuple[str, ...]:
     """Those of the family, shortest form, each once."""
     if not given:
         return ()
-    ipv6 = family is Family.IPV6
+    ipv6 = family is IPV6
     return tuple(dict.fromkeys([short for short in map(shortest, given) if short and (":" in short) == ipv6]))
 
 

@@ -18,11 +18,15 @@ class Family(Enum):
     @property
     def size(self) -> int:
         """Bytes of an address."""
-        return 4 if self is Family.IPV4 else 16
+        return 4 if self is IPV4 else 16
 
     @property
     def bits(self) -> int:
         return self.size * 8
+
+
+IPV4, IPV6 = Family
+"""Looking a member up in its Enum takes longer than what is decided by it: it is asked for each Service."""
 
 
 class Field(Enum):

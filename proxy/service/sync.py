@@ -53,8 +53,9 @@ class FamilySync:
             model = Model(facts)
             for key in list(world.services.keys()):
                 _put(model, world, key)
-        model.settle()
-        if not await self._load(model):
+            model.settle()
+            loaded = await self._load(model)
+        if not loaded:
             return
         self.model = model
         took = self._took(begun, full=True)
@@ -169,7 +170,7 @@ def _size(model: Model) -> int:
 
 @contextmanager
 def _without_collector() -> Iterator[None]:
-    """Much is made here and nothing of it is garbage: the collector would walk it again and again."""
+    """Much is made here, and it stays: the collector would walk it again and again, now and for ever."""
     if not gc.isenabled():
         yield
         return
@@ -177,4 +178,5 @@ def _without_collector() -> Iterator[None]:
     try:
         yield
     finally:
+        gc.freeze()
         gc.enable()
