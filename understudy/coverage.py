@@ -53,7 +53,7 @@ def _gate(name: str, stage: str) -> str:
 TABLE: Sequence[Covered] = (
     Covered("serviceaccount-token-controller", "done", "", "with a private key", kubeadm=True),
     Covered("endpoints-controller", "done"),
-    Covered("endpointslice-controller", "partly", "no hints by topology-mode Auto; trafficDistribution is done"),
+    Covered("endpointslice-controller", "done"),
     Covered("endpointslice-mirroring-controller", "done"),
     Covered("replicationcontroller-controller", "done"),
     Covered("pod-garbage-collector-controller", "done"),

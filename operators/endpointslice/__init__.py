@@ -1,31 +1,54 @@
 """endpointslice-controller: the EndpointSlices of a Service show the Pods its selector matches, no more and no less.
 
 Proxies and DNS read them. One concern a file: `endpoints` (Pod to endpoint), `packing` (endpoints into slices),
-`slices` (the objects), `hints`. Answers to pkg/controller/endpointslice and to k8s.io/endpointslice, KEP-752.
+`slices` (the objects), `hints` and `topology` (who should prefer which). Answers to pkg/controller/endpointslice and to
+k8s.io/endpointslice, KEP-752.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from understudy.errors import AlreadyExists, Conflict, Forbidden, PartlyDone
-from understudy.kinds.core import SERVICES, Pod, Service
+from understudy.kinds.core import NODES, SERVICES, Node, Pod, Service
 from understudy.kinds.discovery import ENDPOINT_SLICES, EndpointSlice
-from understudy.loop.controller import controller, may
+from understudy.kinds.meta import Key
+from understudy.loop.controller import On, controller, may
 from understudy.operators.common.service_endpoints import families, has_endpoint
-from understudy.operators.common.service_pods import ON_NODES, ON_PODS, pods_of, selects
+from understudy.operators.common.service_pods import ON_NODES, ON_PODS, pods_of, selects, zone_changed
+from understudy.operators.common.slices import PortKey
 from understudy.operators.common.trigger_time import trigger_time
-from understudy.operators.endpointslice import hints
-from understudy.operators.endpointslice.endpoints import Zones, groups, zones_of
+from understudy.operators.endpointslice import hints, topology
+from understudy.operators.endpointslice.endpoints import Group, Zones, groups, zones_of
 from understudy.operators.endpointslice.packing import Changes, Draft, Packer
 from understudy.operators.endpointslice.slices import ON_SLICES, body, is_owned, labels_of, patch, slices_of
+from understudy.operators.endpointslice.topology import Allocation, Ratios
 from understudy.plan.steps import Create, Decision, Delete, Event, Patch, Together
+from understudy.state.store import Index
 from understudy.state.view import View
+
+
+def _hints_at_zones(service: Service) -> tuple[str, ...]:
+    return ("",) if hints.mode_of(service) == "auto" else ()
+
+
+HINTING: Index[Service] = Index("hints at zones by their CPUs", _hints_at_zones)
+
+
+def _hinting(_: Node, view: View) -> Iterable[Key]:
+    return [service.key for service in view.by(SERVICES, HINTING, "")]
+
+
+def _shares_changed(new: Node | None, old: Node | None) -> bool:
+    """Whether zones may have other shares of the CPUs now."""
+    if new is None or old is None:
+        return True
+    return topology.is_ready(new) != topology.is_ready(old) or zone_changed(new, old)
 
 
 @controller(
     "endpointslice-controller",
     of=SERVICES,
-    watches=(ON_PODS, ON_NODES, ON_SLICES),
+    watches=(ON_PODS, ON_NODES, ON_SLICES, On(NODES, _hinting, _shares_changed)),
     rights=(may("create patch delete", ENDPOINT_SLICES), may("update", SERVICES, "finalizers")),
     source="endpoint-slice-controller",
     upstream="pkg/controller/endpointslice",
@@ -36,23 +59,52 @@ def decide(service: Service, view: View, _: datetime) -> Decision:
         return
     pods, held = pods_of(service, view), slices_of(service, view)
     zones = zones_of(pods, view)
-    changes = plan(service, pods, held, zones)
+    ratios = topology.ratios_of(view.all(NODES)) if hints.mode_of(service) == "auto" else None
+    changes, allocations = plan(service, pods, held, zones, ratios)
     if changes.create or changes.update or changes.delete:
         owned = [each for each in held if is_owned(each, service)]
         yield from _write(service, changes, trigger_time(service, pods, _told(owned), terminating=True))
+    yield from _tell_hints(service, allocations)
     if stray := _on_missing_nodes(service, pods, zones):
         yield _failure(service, stray)
 
 
-def plan(service: Service, pods: Sequence[Pod], held: Sequence[EndpointSlice], zones: Zones) -> Changes:
-    """What is to be created, changed and deleted, in all address families."""
+def plan(
+    service: Service, pods: Sequence[Pod], held: Sequence[EndpointSlice], zones: Zones, ratios: Ratios | None = None
+) -> tuple[Changes, dict[str, Allocation]]:
+    """What is to be created, changed and deleted in all address families; with `ratios`, what hints each may have."""
     shown = families(service)
-    packer = Packer(labels_of(service), keep_hints=hints.mode_of(service) == "kept")
+    packer = Packer(labels_of(service))
     changes = Changes(delete=[each for each in held if each.addressType not in shown or not is_owned(each, service)])
+    allocations = {}
     for family in shown:
         mine = [each for each in held if each.addressType == family and is_owned(each, service)]
-        changes.add(packer.pack(family, mine, groups(service, pods, zones, family)))
-    return changes
+        wanted = groups(service, pods, zones, family)
+        if ratios is not None:
+            allocations[family] = _hint(wanted, mine, ratios)
+        changes.add(packer.pack(family, mine, wanted))
+    return changes, allocations
+
+
+def _hint(wanted: Mapping[PortKey, Group], held: Sequence[EndpointSlice], ratios: Ratios) -> Allocation:
+    """Put the hints of one family on its endpoints; answers what was decided about them."""
+    every = {key: each for group in wanted.values() for key, each in group.endpoints.items()}
+    allocation = topology.allocate(every.values(), held, ratios)
+    for group in wanted.values():
+        for key, each in group.endpoints.items():
+            zone = allocation.zones.get(key) if each.conditions.ready else None
+            each.hints = topology.hint(zone) if zone else None
+    return allocation
+
+
+def _tell_hints(service: Service, allocations: Mapping[str, Allocation]) -> Decision:
+    for family, allocation in allocations.items():
+        ending = f", addressType: {family}"
+        if allocation.refusal:
+            message = allocation.refusal + ending
+            yield Event(SERVICES, service, "TopologyAwareHintsDisabled", message, "Warning")
+        elif allocation.is_new:
+            yield Event(SERVICES, service, "TopologyAwareHintsEnabled", topology.ENABLED + ending)
 
 
 def _told(held: Sequence[EndpointSlice]) -> dict[str, bool] | None:

@@ -1,7 +1,7 @@
 """Topology hints: which zone or node should prefer an endpoint, by the Service's `spec.trafficDistribution`.
 
 It answers to k8s.io/endpointslice/trafficdist (KEP-4444, KEP-3015). The older way, the annotation
-`service.kubernetes.io/topology-mode: Auto`, is not computed here: hints that are there then stay.
+`service.kubernetes.io/topology-mode: Auto`, looks at all endpoints together: `topology`.
 """
 
 from functools import lru_cache
@@ -10,7 +10,7 @@ from typing import Literal
 from understudy.kinds.core import Service
 from understudy.kinds.discovery import EndpointHints, ForZone
 
-Mode = Literal["none", "zone", "node", "kept"]
+Mode = Literal["none", "zone", "node", "auto"]
 
 _MODES: dict[str | None, Mode] = {"PreferClose": "zone", "PreferSameZone": "zone", "PreferSameNode": "node"}
 _ANNOTATIONS = ("service.kubernetes.io/topology-aware-hints", "service.kubernetes.io/topology-mode")
@@ -20,7 +20,7 @@ def mode_of(service: Service) -> Mode:
     """Which hints its endpoints get; the annotation goes before the field."""
     told = (service.metadata.annotations.get(name) for name in _ANNOTATIONS)
     if next((value for value in told if value is not None), "") in ("Auto", "auto"):
-        return "kept"
+        return "auto"
     return _MODES.get(service.spec.trafficDistribution, "none")
 
 

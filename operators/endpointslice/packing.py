@@ -42,10 +42,9 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class Packer:
-    """What is the same for all slices of a Service: their `labels`, and whether hints that are there stay."""
+    """What is the same for all slices of a Service: their `labels`."""
 
     labels: Mapping[str, str]
-    keep_hints: bool = False
     capacity: int = MAX_ENDPOINTS
 
     def pack(self, family: str, held: Iterable[EndpointSlice], wanted: Mapping[PortKey, Group]) -> Changes:
@@ -87,8 +86,6 @@ class Packer:
             endpoint = left.pop(identity(each), None)
             if endpoint is None:
                 continue
-            if self.keep_hints:
-                endpoint.hints = each.hints
             kept.append(endpoint)
             changed = changed or not is_same(endpoint, each)
         return kept, changed or len(kept) != len(old)

@@ -55,6 +55,8 @@ _RETRIED = frozenset(
         "NoPods",
         "ProvisioningFailed",
         "ReplicaSetCreateError",
+        "TooManyAddressesToMirror",
+        "TopologyAwareHintsDisabled",
         "UnexpectedJob",
         "UnmanagedPods",
         "VolumeMismatch",

@@ -240,6 +240,7 @@ REPLICA_SETS = tuple(
     )
 )
 
+TOPOLOGY = "service.kubernetes.io/topology-mode"
 ONE_PORT = [{"port": 80, "targetPort": 8080, "appProtocol": "example.com/h2"}]
 TWO_PORTS = [{"name": "web", "port": 80, "targetPort": "http"}, {"name": "admin", "port": 81, "targetPort": 8081}]
 SERVICES = (
@@ -335,6 +336,16 @@ SERVICES = (
         ),
     ),
     Sequence("service-external-name", (step("create", service(type="ExternalName", externalName="a.b", ports=[])),)),
+    Sequence(
+        "service-topology",
+        (
+            step("pods", replica_set(6)),
+            step("hinted", service()),
+            step("annotated", k(f"annotate service/web {TOPOLOGY}=Auto")),
+            step("too few", k("scale replicaset/web --replicas=1")),
+            step("enough again", k("scale replicaset/web --replicas=8")),
+        ),
+    ),
     Sequence(
         "service-distribution",
         (

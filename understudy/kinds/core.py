@@ -220,6 +220,7 @@ class AttachedVolume(Struct, gc=False, frozen=True):
 
 class NodeStatus(Struct, gc=False):
     conditions: list[Condition] = []
+    allocatable: dict[str, str] = {}
     addresses: list[NodeAddress] = []
     volumesAttached: list[AttachedVolume] = []
     volumesInUse: list[str] = []

@@ -1,13 +1,14 @@
 """The endpointslice controller: what it writes, in what order, what it leaves alone, and what it says when it fails."""
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.operators.decisions import EARLIER, NOW, events, of, only, run, settle, writes
+from tests.unit.operators.decisions import EARLIER, NOW, events, make, of, only, run, settle, writes
 from tests.unit.operators.services import (
     APP,
     backend,
@@ -22,10 +23,11 @@ from tests.unit.operators.services import (
     slices_in,
 )
 from understudy.errors import ApiError, Conflict, Forbidden, PartlyDone
-from understudy.kinds.core import NODES, PODS, SERVICES, Pod, Service
+from understudy.kinds.core import NODES, PODS, SERVICES, Node, Pod, Service
 from understudy.kinds.discovery import ENDPOINT_SLICES, Endpoint, EndpointHints, ForZone
 from understudy.kinds.meta import Key
-from understudy.operators.common.service_endpoints import HEADLESS
+from understudy.loop.controller import REGISTRY
+from understudy.operators.common.service_endpoints import HEADLESS, ZONE
 from understudy.operators.common.slices import MANAGED_BY, SERVICE_NAME
 from understudy.operators.common.trigger_time import LAST_CHANGE
 from understudy.operators.endpointslice import decide
@@ -279,21 +281,82 @@ def test_hints_come_and_go_with_the_field() -> None:
     assert [each.hints for each in slices_in(view)[0].endpoints or ()] == [None, None]
 
 
-def test_hints_of_the_annotation_stay() -> None:
-    web = service(annotations={"service.kubernetes.io/topology-mode": "Auto"})
-    view = seen(web, pods=[backend(1)], nodes=ZONES)
+AUTO = {"service.kubernetes.io/topology-mode": "Auto"}
+
+
+def near(number: int, zone: str, **more: Any) -> Pod:
+    return backend(number, node="node-1" if zone == "a" else "node-2", **more)
+
+
+def sized(zone: str, cpu: str, name: str, **more: Any) -> Node:
+    condition = {"type": "Ready", "status": "True"}
+    return make(
+        NODES, name, labels={ZONE: zone}, status={"allocatable": {"cpu": cpu}, "conditions": [condition]}, **more
+    )
+
+
+EQUAL = (sized("a", "4", "node-1"), sized("b", "4000m", "node-2"))
+
+
+def hinted(view: View) -> list[str]:
+    endpoints = (each for one in slices_in(view) for each in one.endpoints or ())
+    return [each.hints.forZones[0].name if each.hints and each.hints.forZones else "" for each in endpoints]
+
+
+def test_the_annotation_shares_endpoints_out_and_says_so_once() -> None:
+    web = service(annotations=AUTO)
+    view = seen(web, pods=[near(number, "a" if number < 4 else "b") for number in range(6)], nodes=EQUAL)
+    told = events(decided(web, view))
+    assert told == [("Normal", "TopologyAwareHintsEnabled", "Topology Aware Hints has been enabled, addressType: IPv4")]
+    assert Counter(hinted(view)) == {"a": 3, "b": 3}
+    assert decided(web, view) == []
+
+
+def test_an_endpoint_that_is_not_ready_has_no_hint() -> None:
+    web = service(annotations=AUTO)
+    pods = [near(1, "a"), near(2, "b"), near(3, "b", ready=False)]
+    view = seen(web, pods=pods, nodes=EQUAL)
     decided(web, view)
-    (held,) = slices_in(view)
-    assert held.endpoints
-    hinted = slice_of(web, [held.endpoints[0]], held.name, uid=held.uid)
-    assert hinted.endpoints
-    hinted.endpoints[0].hints = EndpointHints([ForZone("c")])
-    view.store(ENDPOINT_SLICES).listed(hinted)
-    assert not writes(decided(web, view))
-    put(view, backend(1, ready=False))
+    assert sorted(hinted(view)) == ["", "a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("pods", "nodes", "message"),
+    [
+        ([near(1, "a")], EQUAL, "Insufficient number of endpoints (1 endpoints, 2 zones), addressType: IPv4"),
+        (
+            [near(1, "a"), near(2, "b")],
+            ZONES,
+            "Insufficient Node information: allocatable CPU or zone not specified on one or more nodes, "
+            "addressType: IPv4",
+        ),
+    ],
+)
+def test_without_hints_it_is_told_why(pods: list[Pod], nodes: Sequence[Node], message: str) -> None:
+    web = service(annotations=AUTO)
+    view = seen(web, pods=pods, nodes=nodes)
+    assert events(decided(web, view)) == [("Warning", "TopologyAwareHintsDisabled", message)]
+    assert set(hinted(view)) == {""}
+
+
+def test_hints_go_when_they_cannot_be_any_more_and_with_the_annotation() -> None:
+    web = service(annotations=AUTO)
+    view = seen(web, pods=[near(1, "a"), near(2, "b")], nodes=EQUAL)
     decided(web, view)
-    told = [(each.conditions.ready, each.hints) for each in slices_in(view)[0].endpoints or ()]
-    assert told == [(False, EndpointHints([ForZone("c")]))]
+    assert hinted(view) == ["a", "b"]
+    decided(service(), view)
+    assert hinted(view) == ["", ""]
+
+
+def test_a_node_that_fails_wakes_the_services_with_the_annotation() -> None:
+    view = seen(service(annotations=AUTO), nodes=EQUAL)
+    *_, on = REGISTRY["endpointslice-controller"].watches
+    assert on.when is not None
+    assert on.when(EQUAL[0], None)
+    assert not on.when(EQUAL[0], EQUAL[0])
+    assert on.when(node("node-1", "a"), EQUAL[0]), "it is not ready"
+    assert [*on.keys(EQUAL[0], view)] == [Key("default", "web")]
+    assert [*on.keys(EQUAL[0], seen(service(), nodes=EQUAL))] == []
 
 
 # Missing nodes

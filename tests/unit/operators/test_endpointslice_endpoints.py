@@ -207,10 +207,10 @@ def test_only_ready_endpoints_have_hints() -> None:
     ("annotations", "expected"),
     [
         ({}, "zone"),
-        ({"service.kubernetes.io/topology-mode": "Auto"}, "kept"),
-        ({"service.kubernetes.io/topology-mode": "auto"}, "kept"),
+        ({"service.kubernetes.io/topology-mode": "Auto"}, "auto"),
+        ({"service.kubernetes.io/topology-mode": "auto"}, "auto"),
         ({"service.kubernetes.io/topology-mode": "Disabled"}, "zone"),
-        ({"service.kubernetes.io/topology-aware-hints": "auto"}, "kept"),
+        ({"service.kubernetes.io/topology-aware-hints": "auto"}, "auto"),
         (
             {
                 "service.kubernetes.io/topology-aware-hints": "Disabled",
