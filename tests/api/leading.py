@@ -22,11 +22,13 @@ RBAC = "/apis/rbac.authorization.k8s.io/v1"
 
 
 @contextmanager
-def bare(folder: Path, binaries: Mapping[str, Path], controllers: Sequence[Controller]) -> Iterator[EmbeddedCluster]:
+def bare(
+    folder: Path, binaries: Mapping[str, Path], controllers: Sequence[Controller], apiserver_args: Sequence[str] = ()
+) -> Iterator[EmbeddedCluster]:
     """A cluster without loops and nodes, whose controllers' user has the rights of these."""
     made = EmbeddedCluster("bare", folder, binaries=binaries)
     try:
-        made.up(die_with_parent=True)
+        made.up(die_with_parent=True, apiserver_args=apiserver_args)
         with made.api() as api:
             api.create(f"{RBAC}/clusterroles", rights.cluster_role(ROLE, controllers))
             api.create(f"{RBAC}/clusterrolebindings", rights.binding(ROLE, "system:kube-controller-manager"))

@@ -19,6 +19,21 @@ class Known:
 
 RULES: Sequence[Known] = (
     Known(
+        r"expressionWarnings\[\d+\]\.warning: .*variables\.containers\.all\(c, c\.nope",
+        "upstream forgets what the elements of a variable's list are (docs/controllers/validatingadmissionpolicy.md)",
+        "policy-types",
+    ),
+    Known(
+        r"expressionWarnings\[\d+\]\.warning: .*'_&&_' applied to '\(bool, int\)'.*expected type 'bool' but found 'int'",
+        "the two checkers' words for an operand that is no bool (docs/controllers/validatingadmissionpolicy.md)",
+        "policy-types",
+    ),
+    Known(
+        r'^ValidatingAdmissionPolicy oracle-kinds \.status\.typeChecking: ours \{\}, upstream "\(nothing\)"$',
+        "upstream applies a status without warnings over one with some, which takes `typeChecking` away altogether",
+        "policy-types",
+    ),
+    Known(
         r"^EndpointSlice web-\* \.metadata\.generateName: ours \"web-\", upstream \"\(nothing\)\"$",
         "upstream replaces the whole slice by one without that field, a merge patch leaves it "
         "(docs/controllers/endpointslicemirroring.md)",
