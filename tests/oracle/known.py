@@ -24,7 +24,7 @@ RULES: Sequence[Known] = (
         "policy-types",
     ),
     Known(
-        r"expressionWarnings\[\d+\]\.warning: .*'_&&_' applied to '\(bool, int\)'.*expected type 'bool' but found 'int'",
+        r"expressionWarnings\[\d+\]\.warning: .*'_&&_' applied to '.*expected type 'bool' but found 'int'",
         "the two checkers' words for an operand that is no bool (docs/controllers/validatingadmissionpolicy.md)",
         "policy-types",
     ),
