@@ -1,12 +1,14 @@
-"""`understudy dns query NAME`: ask a DNS server, and show the whole answer as a zone file would.
+"""`understudy dns query NAME` asks a DNS server and shows the whole answer; `understudy dns convert` reads a Corefile.
 
-Wired into the command line by `understudy/cli.py`. For people who look why a name is not found where there is no dig.
+Wired into the command line by `understudy/cli.py`. For people who look why a name is not found where there is no dig,
+and for those who come from CoreDNS.
 """
 
 import asyncio
 import re
 import sys
 from ipaddress import ip_address
+from pathlib import Path
 
 import click
 
@@ -51,6 +53,31 @@ def query(name: str, kind: str, server: str | None, tcp: bool, timeout: float) -
     for line in lines:
         click.echo(line)
     sys.exit(0 if found(answer, number) else 1)
+
+
+@dns.command()
+@click.argument("corefile", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--strict", is_flag=True, help="Exit code 1 if something has no counterpart.")
+def convert(corefile: Path, strict: bool) -> None:
+    """Print the configuration that does what COREFILE does; what has no counterpart is named on stderr."""
+    import yaml
+
+    from understudy.dns.config import ConfigProblem, parse
+    from understudy.dns.corefile import BadCorefile
+    from understudy.dns.corefile import convert as converted
+
+    try:
+        made = converted(corefile.read_text())
+        text = yaml.safe_dump(made.config, sort_keys=False, default_flow_style=None, width=120)
+        parse(text)
+    except (BadCorefile, ConfigProblem, UnicodeDecodeError) as error:
+        raise click.ClickException(f"{corefile}: {error}") from None
+    for name, value in sorted(made.flags.items()):
+        click.echo(f"# understudy run dns --{name}={value}")
+    click.echo(text, nl=False)
+    for line in made.cannot:
+        click.echo(f"{corefile}: {line}", err=True)
+    sys.exit(1 if strict and made.cannot else 0)
 
 
 def _number(kind: str) -> int:

@@ -15,9 +15,12 @@ from understudy.api.client import Client
 from understudy.api.watch import Watch
 from understudy.dns.answering import Answering
 from understudy.dns.config import Config
+from understudy.dns.declared import Declared
 from understudy.dns.keeper import Keeper
 from understudy.dns.metrics import DnsMetrics, Sample
+from understudy.dns.outside import Outside
 from understudy.dns.own import Names as OwnNames
+from understudy.dns.ownership import Settled
 from understudy.dns.records import Names
 from understudy.dns.reload import Reload
 from understudy.dns.settings import Settings, read
@@ -25,6 +28,7 @@ from understudy.dns.workers import Workers
 from understudy.kinds.meta import Key
 from understudy.loop.process import Component, Pages
 from understudy.obs.metrics import METRICS, STORE_OBJECTS, WATCH_AGE
+from understudy.state.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -41,14 +45,20 @@ class Dns:
         self._settings = settings
         self.answering = Answering(settings)
         self.keeper = Keeper(self.answering.zone.origin, self)
+        self.declared = Declared(self.keeper.services, self.answering.zone.origin, self._settled)
+        self.outside = Outside(settings)
         self.workers = Workers(settings.processes - 1, settings, self.keeper.replay)
         self.port = 0
         self._stopping = False
         self._shown = False
-        self._watches: list[Watch[Any]] = [Watch(client, store, rng=rng) for store in self.keeper.stores]
+        self._watches: list[Watch[Any]] = [Watch(client, store, rng=rng) for store in self._stores]
         self._tasks: list[asyncio.Task[None]] = []
         self.reload = Reload(settings.file, settings.root, self.configure)
         self._metrics = DnsMetrics(self._samples, settings.metrics, f"dns://:{settings.port}")
+
+    @property
+    def _stores(self) -> tuple[Store[Any], ...]:
+        return *self.keeper.stores, *self.declared.stores
 
     @property
     def unsynced(self) -> list[str]:
@@ -71,9 +81,12 @@ class Dns:
             self._spawn(f"watch {watch.kind.id}", watch.run())
         self._spawn("names", self.keeper.run())
         self._spawn("configuration", self.reload.run())
+        self._spawn("declared names", self.declared.run())
         for watch in self._watches:
             await watch.synced.wait()
         await self.keeper.settled()
+        self.declared.turn()
+        await self.outside.start()
         self.answering.table.synced = True
         self.workers.synced()
         log.info("the names of %d Services are known", len(self.keeper.services))
@@ -91,6 +104,7 @@ class Dns:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.workers.stop()
+        await self.outside.stop()
         await self.answering.stop()
         if self._shown:
             METRICS.unregister(self._metrics)
@@ -122,6 +136,11 @@ class Dns:
         self.answering.declare(names)
         self.workers.declare(names)
 
+    def _settled(self, settled: Settled) -> None:
+        self.keeper.own = settled.names
+        self.declare(settled.names)
+        self.outside.declare(settled.outside)
+
     def _samples(self) -> list[Sample]:
         return [self.answering.sample(), *self.workers.samples()]
 
@@ -136,10 +155,11 @@ class Dns:
         answering, counts = self.answering, self.answering.forwarder.counts
         return {
             "stores": {
-                store.kind.id: {"objects": len(store), "rv": store.rv, **store.counts} for store in self.keeper.stores
+                store.kind.id: {"objects": len(store), "rv": store.rv, **store.counts} for store in self._stores
             },
             "silence": {watch.kind.id: round(watch.silence(), 1) for watch in self._watches},
             "names": len(answering.zone.names),
+            "own": len(answering.zone.own),
             "rendered": len(answering.table),
             "due": len(self.keeper),
             "cached": len(answering.forwarder),

@@ -32,12 +32,13 @@ class Told(Protocol):
 
 
 class Keeper:
-    """`services`, `slices` and `namespaces` are filled by watches; `run` never returns."""
+    """`services`, `slices` and `namespaces` are filled by watches; `run` never returns. `own`: what users declared."""
 
     def __init__(self, origin: str, told: Told) -> None:
         self.services: Store[Service] = Store(SERVICES)
         self.slices: Store[EndpointSlice] = Store(ENDPOINT_SLICES)
         self.namespaces: Store[Obj] = Store(NAMESPACES)
+        self.own = OwnNames()
         self._origin = origin
         self._told = told
         self._due: dict[Key, None] = {}
@@ -86,6 +87,7 @@ class Keeper:
 
     def replay(self, told: Told) -> Callable[[], bool]:
         """Tell a newcomer everything, a portion a call; False when that was the last."""
+        told.declare(self.own)
         for name in list(self.namespaces.keys()):
             told.put_namespace(name.name, there=True)
         left = list(self.services.keys())

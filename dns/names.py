@@ -43,6 +43,8 @@ RCODES: Mapping[int, str] = {
     BADVERS: "BADVERS",
 }
 
+DOMAIN = "cluster.local"
+"""The cluster's, unless it is told otherwise."""
 LABEL_BYTES = 63
 NAME_BYTES = 255
 _POINTER = 0xC0

@@ -18,8 +18,8 @@ from understudy.api.config import ConfigError
 from understudy.dns.answering import Answering
 from understudy.dns.config import RESOLV_CONF, Cache, Config, Forward, ZonePart, completed
 from understudy.dns.metrics import DnsMetrics
-from understudy.dns.names import is_address
-from understudy.dns.settings import DOMAIN, MetricNames, Settings, servers
+from understudy.dns.names import DOMAIN, is_address
+from understudy.dns.settings import MetricNames, Settings, servers
 from understudy.obs.health import HealthServer
 from understudy.obs.log import Format, configure
 from understudy.obs.metrics import METRICS

@@ -1,4 +1,4 @@
-"""What cluster DNS may do, as RBAC rules: it reads three kinds and writes nothing. Read by `understudy.rbac`."""
+"""What cluster DNS may do, as RBAC rules: it reads some kinds and writes nothing. Read by `understudy.rbac`."""
 
 from typing import Any
 
@@ -9,4 +9,6 @@ def rules() -> list[dict[str, Any]]:
     return [
         {"apiGroups": [""], "resources": ["namespaces", "services"], "verbs": reads},
         {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": reads},
+        {"apiGroups": ["networking.k8s.io"], "resources": ["ingresses"], "verbs": reads},
+        {"apiGroups": ["understudy.dev"], "resources": ["dnsrecords", "dnszones"], "verbs": reads},
     ]

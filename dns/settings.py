@@ -22,12 +22,11 @@ from understudy.dns.config import (
     servers_of,
     target,
 )
-from understudy.dns.names import Malformed, to_wire
+from understudy.dns.names import DOMAIN, Malformed, to_wire
 from understudy.dns.records import Pods
 
 MetricNames = Literal["understudy", "coredns"]
 ADDRESS = "0.0.0.0:5353"
-DOMAIN = "cluster.local"
 DOMAIN_BYTES = 100
 """With a longer one not even every Service could have its name."""
 LAME_DUCK = "5"
@@ -37,7 +36,8 @@ LAME_DUCK = "5"
 class Settings:
     """`lame_duck`: seconds of answering after being told to stop. `config` has addresses in place of resolv.confs.
 
-    `file` is where it was read, "" for nowhere; `root`: whom to ask where it does not say.
+    `file` is where it was read, "" for nowhere; `root`: whom to ask where it does not say. `outside`: where the
+    external view is answered, if it is.
     """
 
     host: str
@@ -50,13 +50,14 @@ class Settings:
     pods: Pods
     metrics: MetricNames
     lame_duck: float
+    outside: tuple[str, int] | None = None
 
 
 def read(settings: Mapping[str, str]) -> Settings:
     """Raises ConfigError, which names what is wrong."""
     host, port = _address(settings.get("dns-address") or ADDRESS, "dns-address")
     root = servers(settings.get("dns-forward") or RESOLV_CONF)
-    file = settings.get("dns-config") or ""
+    file, outside = settings.get("dns-config") or "", settings.get("dns-external-address")
     return Settings(
         host,
         port,
@@ -68,6 +69,7 @@ def read(settings: Mapping[str, str]) -> Settings:
         cast("Pods", _choice(settings.get("dns-pods") or "insecure", "dns-pods", get_args(Pods))),
         cast("MetricNames", _choice(settings.get("dns-metrics") or "understudy", "dns-metrics", get_args(MetricNames))),
         _number(settings.get("dns-lame-duck") or LAME_DUCK, "dns-lame-duck", 0, 3600),
+        _address(outside, "dns-external-address") if outside else None,
     )
 
 

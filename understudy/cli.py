@@ -376,7 +376,8 @@ def explain(
 ) -> None:
     """The last decision about an object, step by step with its reasons: `understudy explain deployment/web`.
 
-    Of a Service it is the way of a packet: addresses, policies, and each endpoint with why it is used or not.
+    Of a Service it is the way of a packet: addresses, policies, and each endpoint with why it is used or not. Of a
+    name (`name/web.default.svc.cluster.local`) it is what cluster DNS answers, and which objects make the answer.
     """
     from understudy import show
 
@@ -390,6 +391,12 @@ def explain(
             return service_cli.explain(namespace, name, node, kubeconfig=file, context=context, output=output)
 
         _exit(way)
+    if kind == "name":
+        from understudy.cluster.embedded import EmbeddedCluster
+        from understudy.dns import explaincli
+
+        where = kubeconfig if kubeconfig or context else EmbeddedCluster(cluster).kubeconfig()
+        _exit(lambda: explaincli.show(name, where, context, output))
     _exit(lambda: show.explain(target, namespace, cluster, address, output))
 
 

@@ -13,12 +13,14 @@ import kopf
 
 from understudy.api.client import Client
 from understudy.api.config import load
+from understudy.dns.names import DOMAIN
 from understudy.loop.process import Component, Ended, Pages
 from understudy.loop.rights import Rule
 from understudy.operators.custom import schedulerprofile
 from understudy.operators.custom.addons import ADDONS
 from understudy.operators.custom.addons.keeper import Addons
 from understudy.operators.custom.controlplane import FINALIZER, PREFIX, Director, registered
+from understudy.operators.custom.dnsrecord import RIGHTS, Registrar, enlisted
 from understudy.operators.custom.login import session
 from understudy.takeover.leases import Leases
 
@@ -54,6 +56,7 @@ def operator_rules() -> list[Rule]:
         },
         {"apiGroups": ["", "events.k8s.io"], "resources": ["events"], "verbs": ["create", "patch"]},
         *(rule for addon in ADDONS for rule in addon.rights),
+        *RIGHTS,
     ]
 
 
@@ -63,6 +66,7 @@ class Operator:
     def __init__(self, client: Client, settings: Mapping[str, str]) -> None:
         self._given = settings
         self._director = Director(Leases(client), Addons(client))
+        self._registrar = Registrar(client, settings.get("cluster-domain") or DOMAIN)
         self._ready, self._stop = asyncio.Event(), asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -95,6 +99,7 @@ class Operator:
         given = self._given
         registry = registered(self._director, admission="webhook-port" in given)
         schedulerprofile.register(registry)
+        enlisted(registry, self._registrar)
         kopf.on.login(id="connection", registry=registry)(self._login)
         await kopf.operator(
             registry=registry,

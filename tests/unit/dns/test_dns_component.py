@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from tests.unit.dns.wires import free_port, over_tcp, over_udp
 from understudy.api.client import Client
 from understudy.api.config import ConfigError
 from understudy.dns.component import Dns, make_dns
-from understudy.dns.names import NXDOMAIN, PTR, SERVFAIL, A
+from understudy.dns.names import NOERROR, NXDOMAIN, PTR, REFUSED, SERVFAIL, A
 from understudy.dns.rights import rules
 from understudy.dns.settings import read
 from understudy.obs.health import HealthServer
@@ -84,7 +85,7 @@ async def test_before_it_knows_it_does_not_say_that_there_is_none() -> None:
             while not it.port:
                 await asyncio.sleep(0)
         assert (await told(it, WEB)).rcode == SERVFAIL
-        assert it.unsynced == ["services", "endpointslices.discovery.k8s.io", "namespaces"]
+        assert it.unsynced[:3] == ["services", "endpointslices.discovery.k8s.io", "namespaces"]
         api.down = False
         await asyncio.wait_for(starting, 30)
         assert (await told(it, WEB)).rcode == NXDOMAIN
@@ -150,3 +151,48 @@ async def test_it_asks_for_what_its_rights_allow_and_writes_nothing() -> None:
         ("GET", resource) for resource in allowed
     }
     assert {verb for rule in rules() for verb in rule["verbs"]} == {"list", "watch"}
+
+
+async def test_names_of_the_users_own_come_and_go_and_the_outside_sees_its_own() -> None:
+    api = FakeApi()
+    api.serve("understudy.dev/v1alpha1", "dnszones", "DNSZone", namespaced=False)
+    api.serve("understudy.dev/v1alpha1", "dnsrecords", "DNSRecord")
+    api.apply(plain(service_json("web", "10.96.0.10")))
+    ours = "understudy.dev/v1alpha1"
+    api.apply({"apiVersion": ours, "kind": "DNSZone", "metadata": {"name": "corp"}, "spec": {}})
+    shown = {"scope": "Cluster", "external": True}
+    api.apply({"apiVersion": ours, "kind": "DNSZone", "metadata": {"name": "shown.example"}, "spec": shown})
+    async with dns_on(api, dns_external_address="127.0.0.1:0") as it:
+        await it.start()
+        spec = {"name": "db.default.corp", "records": [{"type": "A", "values": ["10.9.9.9"]}]}
+        meta = {"name": "db", "namespace": "default"}
+        api.apply({"apiVersion": ours, "kind": "DNSRecord", "metadata": meta, "spec": spec})
+        await until(it, "db.default.corp", ["10.9.9.9"])
+        reached = {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}
+        balanced = {**plain(service_json("web", "10.96.0.10")), "status": reached}
+        balanced["metadata"]["annotations"] = {"understudy.dev/dns-names": "web.shown.example"}
+        api.apply(balanced)
+        await until(it, "web.shown.example", ["192.0.2.1"])
+        outside = {
+            name: decode(await over_udp(it.outside.port, ask(name)))
+            for name in ("web.shown.example", "x.shown.example", "db.default.corp", WEB, "example.com")
+        }
+        assert outside["web.shown.example"].data() == ["192.0.2.1"]
+        assert [each.rcode for each in outside.values()] == [NOERROR, NXDOMAIN, REFUSED, REFUSED, REFUSED]
+        api.delete("dnsrecords", "db", "default")
+        await until(it, "db.default.corp", [])
+        assert (await told(it, "db.default.corp")).rcode == NXDOMAIN
+
+
+async def test_a_new_configuration_holds_without_a_restart(tmp_path: Path) -> None:
+    file = tmp_path / "dns.yaml"
+    file.write_text("rewrite: [{match: exact, name: a.example, to: web.default.svc.cluster.local}]")
+    api = FakeApi()
+    api.apply(plain(service_json("web", "10.96.0.10")))
+    async with dns_on(api, dns_config=str(file)) as it:
+        await it.start()
+        assert (await told(it, "a.example")).data() == ["10.96.0.10"]
+        file.write_text('zones: [{zone: example, hosts: {entries: {"10.0.0.7": [a.example]}}, log: {}}]')
+        it.reload.look()
+        assert (await told(it, "a.example")).data() == ["10.0.0.7"]
+        assert it.answering.service.log is not None

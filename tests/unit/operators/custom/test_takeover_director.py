@@ -14,6 +14,7 @@ from understudy.operators.custom.addons import ADDONS
 from understudy.operators.custom.addons.addon import Verdict
 from understudy.operators.custom.addons.keeper import Addons
 from understudy.operators.custom.controlplane import FINALIZER, PATIENCE, Director, registered, validate
+from understudy.operators.custom.dnsrecord import RIGHTS
 from understudy.operators.custom.operator import configured, operator_rules
 from understudy.takeover.leases import Leases
 from understudy.takeover.seen import LEASE_OF, Seen, see
@@ -155,5 +156,6 @@ def test_kopf_marks_objects_under_our_own_name_only() -> None:
 def test_the_operator_may_not_touch_anything_else() -> None:
     own = {"controlplanes", "controlplanes/status", "customresourcedefinitions", "leases", "events"}
     addons = {each for addon in ADDONS for rule in addon.rights for each in rule["resources"]}
+    addons |= {each for rule in RIGHTS for each in rule["resources"]}
     assert {each for rule in operator_rules() for each in rule["resources"]} == own | addons
     assert not any("*" in rule["verbs"] + rule["resources"] + rule["apiGroups"] for rule in operator_rules())
