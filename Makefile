@@ -43,9 +43,9 @@ engine-stop: $(VENV)/ready
 	@$(BIN)/understudy engine stop
 
 .PHONY: packages
-packages: ## What the network tests call: ip, nft, the CNI plugins (Debian, root)
-	@command -v ip nft >/dev/null && ls /usr/lib/cni/ptp /opt/cni/bin/ptp 2>/dev/null | grep -q ptp || \
-	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends iproute2 nftables containernetworking-plugins; }
+packages: ## What the network tests and benches call: ip, nft, the CNI plugins, dnsperf (Debian, root)
+	@command -v ip >/dev/null && command -v nft >/dev/null && command -v dnsperf >/dev/null && ls /usr/lib/cni/ptp /opt/cni/bin/ptp 2>/dev/null | grep -q ptp || \
+	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends iproute2 nftables containernetworking-plugins dnsperf; }
 
 .PHONY: kind-up
 kind-up: $(VENV)/ready ## A real cluster by kind, our chart on it, our loops leading
@@ -95,6 +95,11 @@ nightly: $(VENV)/ready ## Many more runs of the properties
 bench: $(VENV)/ready ## Ours and upstream's binaries side by side on one API server, with the ratio
 	@$(BIN)/understudy toolchain build --for embedded --for upstream
 	$(BIN)/python -m tests.bench $(ARGS)
+
+.PHONY: bench-dns
+bench-dns: $(VENV)/ready ## Our DNS server and CoreDNS, asked by dnsperf (`make packages` installs it)
+	@$(BIN)/understudy toolchain build --for embedded --for dns
+	$(BIN)/python -m tests.bench.dns.perf $(ARGS)
 
 .PHONY: oracle
 oracle: $(VENV)/ready ## The same user actions on upstream's controllers and on ours, and what differs

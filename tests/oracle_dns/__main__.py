@@ -103,9 +103,9 @@ async def _compared(
             servers.coredns(binary, folder, content(upstream)) as theirs,
             servers.ours(config, folder, upstream, "--dns-pods", pods) as ours,
         ):
-            for name, port in (("coredns", theirs), ("ours", ours)):
+            for name, port in (("coredns", theirs.port), ("ours", ours.port)):
                 await servers.synced(port, f"{MARKER}.ns-0.svc.cluster.local", folder / f"{name}.log")
-            return await _asked(asked, theirs, ours)
+            return await _asked(asked, theirs.port, ours.port)
 
 
 def create(api: Api, made: Drawn) -> list[Object]:

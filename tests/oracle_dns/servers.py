@@ -7,9 +7,10 @@ health and for its cache of others' answers.
 import asyncio
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from tests.oracle_dns.drawn import OUTSIDE
 from tests.unit.dns.decoder import ask, decode
@@ -23,8 +24,8 @@ TAIL = 12
 NXDOMAIN, A = 3, 1
 
 
-def corefile(kubeconfig: Path, upstream: int, *, pods: str = "insecure") -> str:
-    """The configuration; `upstream` is the port of the server to forward to."""
+def corefile(kubeconfig: Path, upstream: int, *, pods: str = "insecure", more: str = "") -> str:
+    """The configuration; `upstream` is the port of the server to forward to, `more` are further plugins."""
     return f""".:0 {{
     errors
     kubernetes cluster.local in-addr.arpa ip6.arpa {{
@@ -34,35 +35,42 @@ def corefile(kubeconfig: Path, upstream: int, *, pods: str = "insecure") -> str:
         ttl 30
     }}
     forward . {HOST}:{upstream}
-    loadbalance
+    loadbalance{more}
 }}
 """
 
 
+class Served(NamedTuple):
+    """A server that runs: where it answers, which process it is."""
+
+    port: int
+    pid: int
+
+
 @contextmanager
-def coredns(binary: Path, folder: Path, content: str) -> Iterator[int]:
-    """CoreDNS; its port. It ends with the block."""
+def coredns(binary: Path, folder: Path, content: str, *, before: Sequence[str] = ()) -> Iterator[Served]:
+    """CoreDNS. It ends with the block. `before`: a command that starts it, such as taskset."""
     port = free_port()
     (folder / "Corefile").write_text(content.replace(".:0", f".:{port}"))
-    with _process([str(binary), "-conf", str(folder / "Corefile")], folder / "coredns.log"):
-        yield port
+    with _process([*before, str(binary), "-conf", str(folder / "Corefile")], folder / "coredns.log") as pid:
+        yield Served(port, pid)
 
 
 @contextmanager
-def ours(kubeconfig: Path, folder: Path, upstream: int, *more: str) -> Iterator[int]:
-    """Our server with its own settings; its port."""
+def ours(kubeconfig: Path, folder: Path, upstream: int, *more: str, before: Sequence[str] = ()) -> Iterator[Served]:
+    """Our server with its own settings."""
     port = free_port()
-    argv = [sys.executable, "-m", "understudy", "run", "dns", "--kubeconfig", str(kubeconfig)]
+    argv = [*before, sys.executable, "-m", "understudy", "run", "dns", "--kubeconfig", str(kubeconfig)]
     argv += ["--dns-address", f"{HOST}:{port}", "--dns-forward", f"{HOST}:{upstream}", "--dns-lame-duck", "0", *more]
-    with _process(argv, folder / "ours.log"):
-        yield port
+    with _process(argv, folder / "ours.log") as pid:
+        yield Served(port, pid)
 
 
 @contextmanager
-def _process(argv: list[str], log: Path) -> Iterator[None]:
+def _process(argv: list[str], log: Path) -> Iterator[int]:
     with log.open("wb") as output, subprocess.Popen(argv, stdout=output, stderr=subprocess.STDOUT) as process:
         try:
-            yield
+            yield process.pid
         finally:
             process.terminate()
             if not wait_until(lambda: process.poll() is not None, 15.0):
