@@ -5,7 +5,7 @@
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from understudy.cluster.embedded import EmbeddedCluster
@@ -13,13 +13,13 @@ from understudy.cluster.errors import ClusterError
 from understudy.components import registry
 from understudy.loop import rights
 from understudy.obs import ask
+from understudy.scheduler.rights import rules as scheduler_rules
 
 LOOPS: Mapping[str, str] = {"controllers": "controller-manager", "scheduler": "scheduler"}
 """Component to the user whose kubeconfig, and so whose rights, it gets."""
 STATUS_PORTS: Mapping[str, int] = {"controllers": 10257, "scheduler": 10259}
 """Where the API server asks how upstream's process is (pkg/cluster/ports of Kubernetes); upstream does not run here."""
-USER = "system:kube-controller-manager"
-ROLE = "understudy:controllers"
+USERS: Mapping[str, str] = {"controllers": "system:kube-controller-manager", "scheduler": "system:kube-scheduler"}
 PATIENCE = 60.0
 _RBAC = "/apis/rbac.authorization.k8s.io/v1"
 
@@ -42,8 +42,7 @@ def start(
     `more` are further arguments by component. Raises ClusterError if one ends or is not ready in time.
     """
     ports(cluster).mkdir(exist_ok=True)
-    if "controllers" in names:
-        _grant(cluster)
+    _grant(cluster, names)
     fresh = [name for name in names if not _running(cluster, name)]
     for name in fresh:
         (ports(cluster) / name).unlink(missing_ok=True)
@@ -88,13 +87,19 @@ def _keys(cluster: EmbeddedCluster) -> list[str]:
     return [f"{option}={cluster.at.pki / file}" for option, file in files.items()]
 
 
-def _grant(cluster: EmbeddedCluster) -> None:
-    """Give the controllers' user what their declarations ask for, and no more."""
-    role = rights.cluster_role(ROLE, registry().values())
+def _grant(cluster: EmbeddedCluster, names: Iterable[str]) -> None:
+    """Give the users of these loops what their declarations ask for."""
     with cluster.api() as api:
-        if api.create(f"{_RBAC}/clusterroles", role) is None:
-            api.patch(f"{_RBAC}/clusterroles/{ROLE}", {"rules": role["rules"]})
-        api.create(f"{_RBAC}/clusterrolebindings", rights.binding(ROLE, USER))
+        for name in names:
+            role = {**rights.cluster_role(f"understudy:{name}", ()), "rules": _rules(name)}
+            where = f"{_RBAC}/clusterroles/{role['metadata']['name']}"
+            if api.create(f"{_RBAC}/clusterroles", role) is None:
+                api.patch(where, {"rules": role["rules"]})
+            api.create(f"{_RBAC}/clusterrolebindings", rights.binding(role["metadata"]["name"], USERS[name]))
+
+
+def _rules(name: str) -> list[rights.Rule]:
+    return rights.rules(registry().values()) if name == "controllers" else scheduler_rules()
 
 
 def _running(cluster: EmbeddedCluster, name: str) -> bool:

@@ -1,5 +1,7 @@
 """Plugins that users bring: by the entry point group `understudy.scheduler_plugins`, or as modules in a directory.
 
+Of a directory tests (`test_*.py`) and `_*.py` are left alone.
+
 Read once, when the scheduler starts (`component`); a SchedulerProfile says who gets them. A plugin that cannot be
 loaded ends the start with exit code 2: pods must not be placed as if it did not exist. docs/scheduler-plugins.md.
 """
@@ -43,6 +45,8 @@ def _brought(directory: Path | None, points: Iterable[EntryPoint]) -> Iterator[t
     if not directory.is_dir():
         raise ConfigError(f"--plugin-dir {directory}: there is no such directory")
     for path in sorted(directory.glob("*.py")):
+        if path.name.startswith(("test_", "_")):
+            continue
         for plugin in _listed(path, _module(path)):
             yield str(path), plugin
 

@@ -26,6 +26,7 @@ from understudy.components import registry
 from understudy.loop import rights
 from understudy.loop.roster import on_call_rules
 from understudy.operators.custom.operator import operator_rules
+from understudy.scheduler.rights import rules as scheduler_rules
 
 PLANE = "/apis/understudy.dev/v1alpha1/controlplanes/cluster"
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
@@ -77,7 +78,7 @@ class Theatre:
         crd = yaml.safe_load((ROOT / "crds/controlplane.yaml").read_text())
         self.world.api.create("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", crd)
         self._account("controllers", [*rights.rules(registry().values()), *on_call_rules()])
-        self._account("scheduler", on_call_rules(), _UPSTREAM_SCHEDULER)
+        self._account("scheduler", [*scheduler_rules(), *on_call_rules()], _UPSTREAM_SCHEDULER)
         self._account("operator", operator_rules())
         until(lambda: all(self.leader(each) == THEIRS for each in LEASES))
 
