@@ -21,7 +21,7 @@ import click
 import uvloop
 from rich.console import Console
 
-from tests.bench import busy, cases, deletion, report
+from tests.bench import busy, cases, deletion, report, scheduling
 from tests.bench.access import ADMIN, Access
 from tests.bench.busy import CHURN, REST
 from tests.bench.cases import COLLECT, DEPLOYMENT, ROLLOUT, SCHEDULE, Bench, Phase
@@ -30,7 +30,9 @@ from tests.bench.count import Stuck
 from tests.bench.crowd import Crowd
 from tests.bench.deletion import DEPENDENTS, FULL_NAMESPACE
 from tests.bench.measure import machine
+from tests.bench.scheduling import SCHEDULING
 from tests.bench.stage import Stage
+from tests.bench.workloads import WORKLOADS
 from understudy.api.client import Client
 from understudy.api.config import connect, load
 from understudy.cluster.components import CORE
@@ -44,7 +46,7 @@ APISERVER_ARGS = (
     "--delete-collection-workers=16",
 )
 
-CASES = (DEPLOYMENT, COLLECT, SCHEDULE, ROLLOUT, DEPENDENTS, FULL_NAMESPACE, CHURN, REST)
+CASES = (DEPLOYMENT, COLLECT, SCHEDULE, ROLLOUT, DEPENDENTS, FULL_NAMESPACE, CHURN, REST, SCHEDULING)
 USUAL = (DEPLOYMENT, COLLECT, SCHEDULE)
 
 Work = Callable[[Bench, Contender], Awaitable[list[Phase]]]
@@ -72,6 +74,8 @@ class Wish:
     services: int
     endpoints: int
     only: Sequence[str]
+    workload: Sequence[str]
+    backlog: int
 
     @property
     def crowd(self) -> Crowd:
@@ -93,13 +97,20 @@ class Wish:
 @click.option("--services", default=1000, show_default=True, type=click.IntRange(1), help="Services of the crowd.")
 @click.option("--endpoints", default=10, show_default=True, type=click.IntRange(2), help="Pods of each of them.")
 @click.option("--only", multiple=True, help="Only contenders whose name begins so, say `ours`; may be repeated.")
+@click.option(
+    "--workload",
+    multiple=True,
+    type=click.Choice(list(WORKLOADS)),
+    help="Of scheduling.  [default: all]",
+)
+@click.option("--backlog", default=10_000, show_default=True, type=click.IntRange(1), help="Pods there before.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures there.")
 @click.option("--write", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Put the table into it.")
 def main(names: Sequence[str], json_file: Path | None, write: Path | None, **given: Any) -> None:
     """Compare ours with upstream's binaries.
 
-    CASES are deployment, collect, schedule, rollout, dependents, namespace, churn and rest; without any, the first
-    three.
+    CASES are deployment, collect, schedule, rollout, dependents, namespace, churn, rest and scheduling; without any,
+    the first three.
     """
     wish = Wish(cases=names or USUAL, **given)
     console = Console(stderr=True, highlight=False)
@@ -174,7 +185,7 @@ def _runs(wish: Wish, binaries: Mapping[str, Path], access: Access) -> list[Run]
     found = [
         Run(case, contender, work)
         for case, work in _works(wish)
-        for contender in (schedulers if case == SCHEDULE else controllers)(binaries, access)
+        for contender in (schedulers if case in (SCHEDULE, SCHEDULING) else controllers)(binaries, access)
     ]
     return [run for run in found if not wish.only or run.contender.name.startswith(tuple(wish.only))]
 
@@ -194,13 +205,23 @@ def _works(wish: Wish) -> Iterator[tuple[str, Work]]:
         REST: partial(busy.rest, crowd=wish.crowd),
     }
     yield from ((case, work) for case, work in others.items() if case in wish.cases)
+    if SCHEDULING in wish.cases:
+        yield from ((SCHEDULING, work) for work in _workloads(wish))
+
+
+def _workloads(wish: Wish) -> Iterator[Work]:
+    """Every workload on each number of nodes."""
+    for nodes in wish.nodes:
+        for name in wish.workload or WORKLOADS:
+            work = partial(scheduling.schedule, name=name, workload=WORKLOADS[name])
+            yield partial(work, size=wish.size, nodes=nodes, backlog=wish.backlog)
 
 
 async def _rounds(bench: Bench, wish: Wish, runs: Sequence[Run], console: Console) -> list[Phase]:
     phases: list[Phase] = []
     for number in range(1, wish.rounds + 1):
         for run in runs:
-            if run.case not in (CHURN, REST):
+            if run.case not in (CHURN, REST, SCHEDULING):
                 await bench.alone()
             with console.status(f"round {number} of {wish.rounds}: {run.case}, {run.contender.name}"):
                 done = await run.work(bench, run.contender)

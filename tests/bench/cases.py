@@ -28,7 +28,10 @@ NEW_IMAGE = "registry.k8s.io/pause:3.9"
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """One measurement: `size` things done in `wall` seconds, what that cost, and in how many writes if it matters."""
+    """One measurement: `size` things done in `wall` seconds, what that cost, and in how many writes if it matters.
+
+    `p99`: the seconds that 99 of 100 single things took at most, if they were timed.
+    """
 
     case: str
     contender: str
@@ -36,6 +39,7 @@ class Phase:
     wall: float
     usage: Usage
     written: int = 0
+    p99: float = 0.0
 
 
 class Bench:
@@ -49,6 +53,7 @@ class Bench:
         self.stage = stage
         self._thread = thread
         self._crowd: Crowd | None = None
+        self._nodes = 0
 
     async def blocking(self, work: Callable[[], object]) -> None:
         """Do `work` in the thread; what is being counted goes on."""
@@ -62,7 +67,7 @@ class Bench:
             yield Meter(self._pid(contender.component), self._pid(APISERVER), self._pid(ETCD))
         finally:
             await self.blocking(lambda: self.cluster.stop_component(contender.component))
-            await (forget(self.stage) if self._crowd else self.stage.clear())
+            await (forget(self.stage) if self._crowd else self.stage.clear(nodes=not self._nodes))
 
     @asynccontextmanager
     async def among(self, crowd: Crowd) -> AsyncIterator[None]:
@@ -74,11 +79,20 @@ class Bench:
         async with crowd.alive(self.stage):
             yield
 
+    async def nodes(self, count: int) -> None:
+        """That many plain nodes, which stay for the next that wants as many."""
+        if self._nodes != count:
+            await self.alone()
+            self._nodes = count
+            await self.stage.create_all(NODES, plain_nodes(count))
+
     async def alone(self) -> None:
         """An empty stage."""
         if self._crowd is not None:
             await scatter(self.stage)
-        self._crowd = None
+        if self._nodes:
+            await self.stage.clear()
+        self._crowd, self._nodes = None, 0
 
     def alive(self, contender: Contender) -> Callable[[], None]:
         """A check that raises Stuck, with the end of the log, when the contender has ended by itself."""

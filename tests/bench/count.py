@@ -62,12 +62,16 @@ class Count:
         self._what = collection.rpartition("/")[2]
         self._path = f"{collection}{_WATCH}{selector}"
         self._alive = alive
-        self._uids: set[str] = set()
+        self._uids: dict[str, float] = {}
         self._changed = asyncio.Event()
         self._position = ""
 
     def __len__(self) -> int:
         return len(self._uids)
+
+    def seen_at(self, uid: str) -> float:
+        """The time.monotonic() at which the object came in sight. Raises KeyError."""
+        return self._uids[uid]
 
     async def follow(self) -> None:
         """Watch for ever; where the stream breaks, resume, and where that is refused, list anew."""
@@ -92,9 +96,9 @@ class Count:
         metadata = event.object.metadata
         match event.type:
             case "ADDED" | "MODIFIED":
-                self._uids.add(metadata.uid)
+                self._uids.setdefault(metadata.uid, time.monotonic())
             case "DELETED":
-                self._uids.discard(metadata.uid)
+                self._uids.pop(metadata.uid, None)
             case "ERROR":
                 self._restart()
                 return

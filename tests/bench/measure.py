@@ -45,10 +45,10 @@ class Meter:
             cpu_seconds(self.component), peak_bytes(self.component), cpu_seconds(self.api), cpu_seconds(self.etcd)
         )
 
-    async def settle(self) -> None:
+    async def settle(self, patience: float = _PATIENCE) -> None:
         """Return when the component does next to nothing any more: work put off belongs to the phase that caused it."""
         loop = asyncio.get_running_loop()
-        end = loop.time() + _PATIENCE
+        end = loop.time() + patience
         before = cpu_seconds(self.component)
         while loop.time() < end:
             await asyncio.sleep(_LOOK)

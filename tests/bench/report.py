@@ -28,6 +28,7 @@ COLUMNS = (
     "CPU µs each",
     "peak MB",
     "writes",
+    "p99 ms",
     "API server + etcd CPU s",
 )
 _IN_SECONDS = (COLLECT, ROLLOUT, DEPENDENTS, FULL_NAMESPACE, CHURN)
@@ -52,6 +53,7 @@ class Figures:
     rss: float
     servers: float
     written: float
+    p99: float
 
     @property
     def each(self) -> float:
@@ -96,6 +98,7 @@ class Comparison:
             f"{ours.each:.0f} / {theirs.each:.0f}",
             f"{ours.rss / 1e6:.0f} / {theirs.rss / 1e6:.0f}",
             f"{ours.written:.0f} / {theirs.written:.0f}" if theirs.written else "",
+            f"{ours.p99 * 1e3:.0f} / {theirs.p99 * 1e3:.0f}" if theirs.p99 else "",
             f"{ours.servers:.1f} / {theirs.servers:.1f}",
         )
 
@@ -119,6 +122,7 @@ def _median(case: str, contender: str, group: Sequence[Phase]) -> Figures:
         rss=median(phase.usage.rss for phase in group),
         servers=median(phase.usage.api + phase.usage.etcd for phase in group),
         written=median(phase.written for phase in group),
+        p99=median(phase.p99 for phase in group),
     )
 
 

@@ -38,12 +38,13 @@ class Stage:
         with suppress(AlreadyExists):
             await self.client.call("POST", SERVICE_ACCOUNTS.path(NAMESPACE), {"metadata": {"name": "default"}})
 
-    async def clear(self) -> None:
+    async def clear(self, *, nodes: bool = True) -> None:
         """Remove what a run left, without waiting for any controller: each run begins alike."""
         for kind in (DEPLOYMENTS, REPLICA_SETS, PODS):
             await self.empty(kind.path(NAMESPACE))
         await self.empty(f"/api/v1/namespaces/{NAMESPACE}/events")
-        await self.empty(NODES.path())
+        if nodes:
+            await self.empty(NODES.path())
 
     async def empty(self, collection: str) -> None:
         """DELETE the collection; it takes as long as it takes, so a lost answer only means to ask again."""
