@@ -8,6 +8,7 @@ job_controller.go.
 """
 
 from collections.abc import Generator
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -27,6 +28,13 @@ from understudy.plan.steps import Decision, Event, Requeue, Step
 from understudy.state.view import View
 
 MODES = ("NonIndexed", "Indexed")
+BATCH = 1.0
+"""Seconds in which the changes of a Job's Pods, and those of its status, are gathered (syncJobBatchPeriod)."""
+
+
+def _delay(new: Job | None, old: Job | None) -> float:
+    """A Job that is new, gone or specified anew is decided about at once."""
+    return BATCH if new and old and new.metadata.generation == old.metadata.generation else 0.0
 
 
 def gone(key: Key, view: View, _: datetime) -> Decision:
@@ -37,7 +45,11 @@ def gone(key: Key, view: View, _: datetime) -> Decision:
 @controller(
     "job-controller",
     of=JOBS,
-    watches=(owned(PODS, JOBS), adopters(PODS, JOBS, selector_of), On(PODS, own_key)),
+    watches=(
+        replace(owned(PODS, JOBS), delay=BATCH),
+        replace(adopters(PODS, JOBS, selector_of), delay=BATCH),
+        On(PODS, own_key),
+    ),
     rights=(
         may("create delete patch", PODS),
         may("get", JOBS),
@@ -48,6 +60,7 @@ def gone(key: Key, view: View, _: datetime) -> Decision:
     upstream="pkg/controller/job",
     workers=5,
     gone=gone,
+    delay=_delay,
     observes=(Observe(JOBS, failures_told),),
     seeds=(PODS,),
 )

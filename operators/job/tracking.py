@@ -67,7 +67,7 @@ def _releases(job: Job, notes: ledger.Notes, view: View) -> Iterator[Patch]:
             continue
         now = held_by_us(pod, view)
         if now is not None and now.status.phase != "Succeeded":
-            yield drop_finalizer(now, "the Job ends without it")
+            yield drop_finalizer(now, "the Job ends without it", unchanged=True)
 
 
 def _release(patches: Iterable[Patch]) -> Generator[Step, Any, PartlyDone | None]:

@@ -23,12 +23,14 @@ Keys = Callable[[Any, View], Iterable[Key]]
 class On:
     """A change of a `kind` object wakes `keys(object, view)`; called for the old and the new state of it.
 
-    `when(new, old)` says whether a change matters at all; None stands for an object that is not there.
+    `when(new, old)` says whether a change matters at all; None stands for an object that is not there. `delay`: seconds
+    until it is decided, so that many changes cost one decision.
     """
 
     kind: Kind[Any]
     keys: Keys
     when: Callable[[Any, Any], bool] | None = None
+    delay: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +67,12 @@ class Tracker(Protocol):
 class Controller:
     """`name` is upstream's (`kube-controller-manager --controllers`); `source` is the component in its Events.
 
-    `gone` decides about keys whose object is not there; `when(new, old)` filters its own kind's changes; `observes`
-    names what is dated when it changes (`View.changed_at`); `discovers` asks for `View.resources`; the objects of
-    `seeds` are looked after at the start too, by their own keys: what is left of owners that went while nobody
-    watched. With a `tracker` keys and objects are its own and every resource the server can delete is watched,
-    metadata only. One that is not `by_default` runs only where it is named.
+    `gone` decides about keys whose object is not there; `when(new, old)` filters its own kind's changes, and
+    `delay(new, old)` says how many seconds later to decide about one; `observes` names what is dated when it changes
+    (`View.changed_at`); `discovers` asks for `View.resources`; the objects of `seeds` are looked after at the start
+    too, by their own keys: what is left of owners that went while nobody watched. With a `tracker` keys and objects
+    are its own and every resource the server can delete is watched, metadata only. One that is not `by_default` runs
+    only where it is named.
     """
 
     name: str
@@ -81,6 +84,7 @@ class Controller:
     workers: int = 5
     gone: Gone | None = None
     when: Callable[[Any, Any], bool] | None = None
+    delay: Callable[[Any, Any], float] | None = None
     observes: tuple[Observe, ...] = ()
     discovers: bool = False
     tracker: Callable[[], Tracker] | None = None

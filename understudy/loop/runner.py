@@ -9,6 +9,7 @@ import random
 import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from functools import partial
 from typing import Any
 from weakref import WeakSet
 
@@ -92,13 +93,18 @@ class Runner:
         QUEUE_DEPTH.remove(self.controller.name)
 
     def _own_changed(self, new: Obj | None, old: Obj | None) -> None:
-        when = self.controller.when
-        if when is None or when(new, old):
-            self.queue.add((new or _some(old)).key)
+        when, delay = self.controller.when, self.controller.delay
+        if when is not None and not when(new, old):
+            return
+        key, seconds = (new or _some(old)).key, delay(new, old) if delay is not None else 0.0
+        if seconds:
+            self.queue.after(key, seconds)
+        else:
+            self.queue.add(key)
 
     def _waker(self, on: On) -> Hook:
         """The hook that turns a change of another kind into keys of ours, from its new and its old state."""
-        view, add, keys_of, when = self._view, self._adder(), on.keys, on.when
+        view, add, keys_of, when = self._view, self._adder(on.delay), on.keys, on.when
 
         def wake(new: Obj | None, old: Obj | None) -> None:
             if when is not None and not when(new, old):
@@ -112,11 +118,12 @@ class Runner:
 
         return wake
 
-    def _adder(self) -> Callable[[Key], None]:
+    def _adder(self, delay: float) -> Callable[[Key], None]:
         """Asks for a decision; where nothing is decided about the absent, only about what is there."""
+        add = partial(self.queue.after, seconds=delay) if delay else self.queue.add
         if self._tracker is not None or self.controller.gone is not None:
-            return self.queue.add
-        add, store = self.queue.add, self._view.store(self.controller.kind)
+            return add
+        store = self._view.store(self.controller.kind)
 
         def add_present(key: Key) -> None:
             if key in store:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -100,6 +101,33 @@ class TestWaking:
             api.apply(widget("part", PARTS, annotations={"for": "b"}))
             await asyncio.sleep(1)
         assert sorted(ran) == ["a", "b"]
+
+    async def test_many_changes_within_a_delay_cost_one_decision(self) -> None:
+        api, ran = server(), list[str]()
+        api.apply(widget("a"))
+        api.apply(widget("part", PARTS, **owned_by("a")))
+        async with leading(api, made(names(ran), watches=(replace(owned(PARTS, WIDGETS), delay=1.0),))):
+            await asyncio.sleep(2)
+            ran.clear()
+            for number in range(9):
+                label(api, PARTS, "part", x=str(number))
+                await asyncio.sleep(0.1)
+            assert ran == []
+            await asyncio.sleep(1)
+        assert ran == ["a"]
+
+    async def test_changes_of_its_own_kind_may_wait_too(self) -> None:
+        api, ran = server(), list[str]()
+        patient = lambda new, old: 1.0 if new and old else 0.0  # noqa: E731
+        async with leading(api, made(names(ran), delay=patient)):
+            api.apply(widget("a"))
+            await asyncio.sleep(0.1)
+            assert ran == ["a"]
+            label(api, WIDGETS, "a", x="1")
+            await asyncio.sleep(0.9)
+            assert ran == ["a"]
+            await asyncio.sleep(0.2)
+        assert ran == ["a", "a"]
 
     async def test_a_change_that_does_not_matter_asks_nobody(self) -> None:
         api, ran = server(), list[str]()
