@@ -28,6 +28,7 @@ DATAGRAM = 4096
 """Bytes of a question: the rest of a longer one is not looked at."""
 RECEIVE_BYTES = 4 * 1024 * 1024
 CONNECTIONS = 1000
+"""At a time."""
 EVERYWHERE = ("::", "0.0.0.0")  # noqa: S104 - that is what it means
 CHOICES = 8
 """Ports that are tried where any will do."""
@@ -154,7 +155,7 @@ class Server:
         self._service = service
         self._udp: socket.socket | None = None
         self._tcp: asyncio.Server | None = None
-        self._connections: set[Connection] = set()
+        self._connections: dict[Connection, None] = {}
 
     async def start(self, host: str, port: int) -> int:
         """Listen, at every address if `host` is ""; the port, which is chosen here if it is 0. Raises OSError."""
@@ -217,9 +218,12 @@ class Server:
 
 
 class Connection(asyncio.Protocol):
-    """One TCP connection: questions are answered as their answers come, in any order (RFC 7766 6.2.1.1)."""
+    """One TCP connection: questions are answered as their answers come, in any order (RFC 7766 6.2.1.1).
 
-    def __init__(self, service: Service, all_of_them: "set[Connection]") -> None:
+    Of too many the one goes that was silent longest: whoever opens them without asking keeps nobody out.
+    """
+
+    def __init__(self, service: Service, all_of_them: "dict[Connection, None]") -> None:
         self._service = service
         self._all = all_of_them
         self._buffer = bytearray()
@@ -232,14 +236,13 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self._peer = transport.get_extra_info("peername") or self._peer
-        if len(self._all) >= CONNECTIONS:
-            self._transport.abort()
-            return
-        self._all.add(self)
+        self._all[self] = None
+        if len(self._all) > CONNECTIONS:
+            next(iter(self._all)).abort()
         self._wind()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
-        self._all.discard(self)
+        self._all.pop(self, None)
         self._transport = None
         if self._timer is not None:
             self._timer.cancel()
@@ -306,7 +309,9 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def _wind(self) -> None:
-        """Something happened: the patience begins anew."""
+        """Something happened: the patience begins anew, and the others are the longer silent."""
+        if self._all.pop(self, self) is None:
+            self._all[self] = None
         if self._timer is not None:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(IDLE, self._late)

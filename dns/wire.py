@@ -129,10 +129,10 @@ def parse(data: bytes) -> Query:
 
 
 def _question_name(data: bytes) -> tuple[str, int]:
-    end = skip(data, HEADER)
-    if data[end - 1]:
+    name, end = from_wire(data, HEADER)
+    if len(to_wire(name)) != end - HEADER:
         raise Malformed("the question is compressed: there is nothing it could point to")
-    return from_wire(data, HEADER)[0], end
+    return name, end
 
 
 def _edns(data: bytes, at: int, records: int) -> Edns | None:

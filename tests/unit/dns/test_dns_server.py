@@ -180,7 +180,7 @@ class Taker(asyncio.Transport):
 def connected(room: int, *upstreams: Upstream) -> tuple[Connection, Taker]:
     taker = Taker(room)
     forwarder = Forwarder(upstreams, asyncio.get_running_loop().time, exchange=_never)
-    taker.other = Connection(Service(table_of(*WORLD), forwarder), set())
+    taker.other = Connection(Service(table_of(*WORLD), forwarder), {})
     taker.other.connection_made(taker)
     return taker.other, taker
 
@@ -232,16 +232,24 @@ async def test_a_client_may_stay_as_long_as_it_asks() -> None:
     assert taker.gone
 
 
-async def test_only_so_many_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_of_too_many_connections_the_one_goes_that_was_silent_longest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CONNECTIONS", 2)
     async with serving() as (at, _):
-        several = [await asyncio.open_connection(HOST, at) for _ in range(3)]
-        ends = [asyncio.ensure_future(reader.read(1)) for reader, _ in several]
-        done, _ = await asyncio.wait(ends, timeout=10, return_when=asyncio.FIRST_COMPLETED)
-        assert len(done) == 1
-        for _, writer in several:
+        first, second = [await asyncio.open_connection(HOST, at) for _ in range(2)]
+        await _asked(*second)
+        await _asked(*first)
+        third = await asyncio.open_connection(HOST, at)
+        assert await asyncio.wait_for(second[0].read(1), 10) == b""
+        await _asked(*first)
+        await _asked(*third)
+        for _, writer in (first, second, third):
             writer.close()
-        await asyncio.gather(*ends, return_exceptions=True)
+
+
+async def _asked(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """It is answered on this connection."""
+    writer.write(framed_question())
+    assert decode(await asyncio.wait_for(framed(reader), 10)).data() == ["10.96.0.10"]
 
 
 async def test_an_error_of_ours_ends_one_question_only(
