@@ -41,6 +41,7 @@ class Told:
     slices: Count
     endpoints: Count
     check: Callable[[], None]
+    crowd: Crowd
 
     @property
     def written(self) -> int:
@@ -56,6 +57,7 @@ class Told:
                 if await self._ready() == wanted:
                     return last
                 self.check()
+                await self.crowd.check(self.client)
                 await asyncio.sleep(_QUIET)
             await asyncio.sleep(_LOOK)
         raise Stuck(f"waited {PATIENCE:.0f} s for {wanted} ready endpoints, there are {await self._ready()}")
@@ -75,7 +77,7 @@ async def _telling(bench: Bench, contender: Contender, crowd: Crowd) -> AsyncIte
         counting(client, check, collection=ENDPOINTS.path()) as endpoints,
         bench.running(contender) as meter,
     ):
-        told = Told(client, slices, endpoints, check)
+        told = Told(client, slices, endpoints, check, crowd)
         await told.ready(crowd.pods)
         await meter.settle()
         yield meter, told

@@ -10,16 +10,25 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from msgspec import Struct
+
+from tests.bench.count import Stuck
 from tests.bench.stage import NAMESPACE, Body, Stage, plain_nodes, template
+from understudy.api.client import Client
 from understudy.kinds.coordination import LEASES
-from understudy.kinds.core import ENDPOINTS, NODES, PODS, SERVICES
+from understudy.kinds.core import ENDPOINTS, NODES, PODS, SERVICES, Node
 from understudy.kinds.discovery import ENDPOINT_SLICES
 from understudy.values import timestamp
+from understudy.values.conditions import is_true
 
 NODE_LEASES = "kube-node-lease"
 _RENEW = 10
 _AT_ONCE = 8
 _SINCE = "2026-01-01T00:00:00Z"
+
+
+class _Nodes(Struct):
+    items: list[Node]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +73,13 @@ class Crowd:
                 await stage.send("PATCH", _renewals(range(part, self.nodes, _RENEW)), in_flight=_AT_ONCE)
                 due += 1
                 await asyncio.sleep(due - clock.time())
+
+    async def check(self, client: Client) -> None:
+        """Raise Stuck if nodes were taken for dead: nobody would make their pods ready again."""
+        found = await client.ask("GET", NODES.path(), _Nodes)
+        lost = sum(not is_true(node.status.conditions, "Ready") for node in found.items)
+        if lost:
+            raise Stuck(f"{lost} nodes were taken for dead: this machine is too busy to keep {self.nodes} alive")
 
     async def turn(self, stage: Stage, *, ready: bool) -> None:
         """Make every second pod of each Service ready, or not."""

@@ -19,16 +19,23 @@ CROWD = Crowd(services=3, endpoints=4, nodes=2)
 
 
 class Server:
-    """Takes every write; its EndpointSlices have as many ready endpoints as the next of `ready` says."""
+    """Takes every write; its EndpointSlices have as many ready endpoints as the next of `ready` says.
 
-    def __init__(self, ready: Sequence[int] = ()) -> None:
+    `heard`: whether its one node is Ready.
+    """
+
+    def __init__(self, ready: Sequence[int] = (), *, heard: bool = True) -> None:
         self.written: list[tuple[str, str, dict[str, object]]] = []
         self._ready = iter(ready)
+        self._heard = heard
 
     async def request(self, method: str, path: str, body: bytes | None = None, **_: object) -> Answer:
         if method != "GET":
             self.written.append((method, path, json.loads(body or b"{}")))
             return Answer(200, b"{}")
+        if path.endswith("/nodes"):
+            conditions = [{"type": "Ready", "status": "True" if self._heard else "Unknown"}]
+            return Answer(200, json.dumps({"items": [{"metadata": {}, "status": {"conditions": conditions}}]}).encode())
         endpoints = [{"conditions": {"ready": True}}] * next(self._ready) + [{"conditions": {"ready": False}}]
         return Answer(200, json.dumps({"items": [{"metadata": {}, "endpoints": endpoints}]}).encode())
 
@@ -45,7 +52,7 @@ def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def told(client: Client) -> Told:
     slices, endpoints = (Count(client, f"/{what}", "", lambda: None) for what in ("slices", "endpoints"))
-    return Told(client, slices, endpoints, lambda: None)
+    return Told(client, slices, endpoints, lambda: None, CROWD)
 
 
 async def test_each_service_has_its_pods_and_each_pod_a_node() -> None:
@@ -80,3 +87,8 @@ async def test_slices_that_never_tell_are_given_up(monkeypatch: pytest.MonkeyPat
 
     with pytest.raises(Stuck, match="for 6 ready endpoints, there are 4"):
         await told(Server(ready=[4]).client).ready(6)
+
+
+async def test_a_crowd_whose_nodes_were_not_heard_of_is_given_up() -> None:
+    with pytest.raises(Stuck, match="1 nodes were taken for dead"):
+        await told(Server(ready=[4], heard=False).client).ready(6)
