@@ -80,7 +80,8 @@ def _table(every: Sequence[Controller], wide: bool) -> Table:
         table.add_column("WOKEN BY")
         table.add_column("WRITES")
     for controller in every:
-        table.add_row(controller.name, controller.about, *(_details(controller) if wide else ()))
+        about = controller.about if controller.by_default else f"{controller.about} (Runs only by name.)"
+        table.add_row(controller.name, about, *(_details(controller) if wide else ()))
     return table
 
 

@@ -53,6 +53,16 @@ def test_as_a_table(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monk
     assert out.splitlines()[-1].startswith(f"{done} done, ")
 
 
+def test_the_registry_says_which_run_only_by_name(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "250")
+    show.controllers(list(registry().values()), "table")
+    lines = capsys.readouterr().out.splitlines()
+    marked = {line.split()[0] for line in lines if "(Runs only by name.)" in line}
+    assert marked == {one.name for one in registry().values() if not one.by_default}
+
+
 def test_as_names(capsys: pytest.CaptureFixture[str]) -> None:
     show.coverage(TABLE, "names")
     assert capsys.readouterr().out.splitlines() == NAMES
