@@ -40,6 +40,7 @@ class Asked:
         "permit",
         "pod_filters",
         "post_bind",
+        "post_filters",
         "pre_bind",
         "pre_filters",
         "profile",
@@ -69,6 +70,7 @@ class Asked:
             for hint in watcher.HINTS if watcher.NAME in concerned else ():
                 self.hints[hint.kind.id].append(hint)
         self.versioned = [each for each in profile.versioned if each.NAME in concerned]
+        self.post_filters = _concerned(profile.post_filters, shape)
         self.reserve = _concerned(profile.reserve, shape)
         self.permit = _concerned(profile.permit, shape)
         self.pre_bind = _concerned(profile.pre_bind, shape)

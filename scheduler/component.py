@@ -9,6 +9,8 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -18,7 +20,7 @@ from understudy.api.client import Client
 from understudy.api.watch import Watch
 from understudy.kinds.meta import Key
 from understudy.loop.process import Component, Pages
-from understudy.obs.metrics import STORE_OBJECTS, WATCH_AGE
+from understudy.obs.metrics import METRICS, STORE_OBJECTS, WATCH_AGE
 from understudy.scheduler.events import Recorder
 from understudy.scheduler.explain import best, record
 from understudy.scheduler.kinds import (
@@ -35,7 +37,7 @@ from understudy.scheduler.kinds import (
 )
 from understudy.scheduler.live import Live
 from understudy.scheduler.loop import Loop
-from understudy.scheduler.metrics import PENDING
+from understudy.scheduler.metrics import Held
 from understudy.scheduler.queue import Place
 from understudy.scheduler.registry import PLUGINS, Entry
 from understudy.scheduler.status import Status
@@ -83,6 +85,7 @@ class Scheduler:
         self.nodes: Store[Node] = Store(NODES)
         self.pods.hooks.append(self.loop.saw_pod)
         self.nodes.hooks.append(self.loop.saw_node)
+        self._held = Held(_Counts(self.loop))
         self.live = Live(client, self.loop, self.pods.all)
         every = [*self._surroundings(), *self._others(), self.live.store, self.nodes, self.pods]
         self._watches: list[Watch[Any]] = [Watch(client, store, rng=rng) for store in every]
@@ -116,8 +119,7 @@ class Scheduler:
             STORE_OBJECTS.labels(watch.kind.id).set_function(watch.store.__len__)
             WATCH_AGE.labels(watch.kind.id).set_function(watch.silence)
             self._spawn(f"watch {watch.kind.id}", watch.run())
-        for place in (Place.ACTIVE, Place.BACKOFF, Place.PARKED):
-            PENDING.labels(place.value).set_function(partial(self.loop.queue.count, place))
+        METRICS.register(self._held)
         self._spawn("events", self._events.run())
         self._spawn("status", self._status.run())
         await self._wait_synced()
@@ -133,6 +135,8 @@ class Scheduler:
 
     async def stop(self) -> None:
         """Decide no more, wait a little for answers, tell the last events, end every task."""
+        with suppress(KeyError):
+            METRICS.unregister(self._held)
         deciding = [task for task in self._tasks if task.get_name() == "scheduling"]
         for task in deciding:
             task.cancel()
@@ -209,3 +213,24 @@ class Scheduler:
         log.critical("the scheduling loop ended in an error of ours", exc_info=error)
         if self._on_fenced is not None:
             self._on_fenced()
+
+
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    """What the metrics read of the loop."""
+
+    loop: Loop
+
+    def pending(self) -> dict[str, int]:
+        waiting = {place.value: self.loop.queue.count(place) for place in (Place.ACTIVE, Place.BACKOFF, Place.PARKED)}
+        return {**waiting, "gated": len(self.loop.gated)}
+
+    def incoming(self) -> dict[tuple[str, str], int]:
+        return dict(self.loop.queue.incoming)
+
+    def refusals(self) -> dict[tuple[str, str], int]:
+        return dict(self.loop.queue.refusals)
+
+    def sizes(self) -> dict[str, int]:
+        cache = self.loop.cache
+        return {"nodes": self.loop.columns.count, "pods": len(cache), "assumed_pods": cache.assumed}

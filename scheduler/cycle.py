@@ -99,6 +99,10 @@ class Cycle:
             rows = [row for row in rows if names[row] in narrowed.names]
         return bool(rows) and bool(judge(shape, self._columns, np.array(rows, np.intp)).any())
 
+    def forget(self, shape: Shape) -> None:
+        """What is kept of this shape may be half done."""
+        self._kept.pop(shape, None)
+
     def _pick_beside(self, info: PodInfo, crowded: list[int], draw: float, may_preempt: bool) -> Placement | Diagnosis:
         """As `pick`, but on the crowded rows only if the pod would do beside those that are nominated for them too."""
         columns, shape = self._columns, info.shape

@@ -29,17 +29,23 @@ Counts = Mapping[str, Mapping[str, int]]
 class Diagnosis:
     """`reasons` counts nodes by plugin and reason; `message` is what events and conditions say.
 
-    `bare` is the message without what preemption adds, `hopeful` are the rows others could leave for the pod.
+    `bare` is the message without what preemption adds, `first` what is said before that; `hopeful` are the rows others
+    could leave for the pod.
     """
 
     message: str
     reasons: Counts
     bare: str = field(default="", compare=False)
     hopeful: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, np.intp), compare=False)
+    first: str = field(default=NO_CLAIMS, compare=False)
 
     def refused(self, refusal: str) -> "Diagnosis":
         """With what preemption says that found nobody to leave."""
-        return replace(self, message=f"{self.bare} {NO_CLAIMS}, preemption: {refusal}")
+        return replace(self, message=f"{self.bare} {self.first}, preemption: {refusal}")
+
+    def after(self, said: str) -> "Diagnosis":
+        """With what a PostFilter plugin says before preemption has its turn."""
+        return replace(self, message=self.message.replace(f" {self.first}, ", f" {said}, "), first=said)
 
     def preempting(self) -> "Diagnosis":
         """With what is said once others have to leave for the pod: nothing."""

@@ -12,7 +12,7 @@ meets them in this order:
   worth working out once for many pods belongs into `applies` and the array form. **NormalizeScore** is the flags
   `NORMALIZED` and `REVERSED`, or `Wide.points`.
 - **Wide**: filter and score at once, for what depends on pods anywhere.
-- **PostFilter** `post_filter(info, diagnosis)`: no node will do; steps that may change that.
+- **PostFilter** `post_filter(info)`: no node will do; what the plugin says to that, and steps that may change it.
 - **Reserve** `reserve(info, node)`: the pod is assumed on the node; taken back by `unreserve`, whatever failed since.
 - **Permit** `permit(info, node)`: go on, wait, or do not.
 - **PreBind** `pre_bind(info, node)` and **Bind** `bind(info, node)`: steps (`plan.steps`, and `Until` to wait) that
@@ -143,6 +143,9 @@ class Asking(Protocol):
 
     NAME: str
 
+    # A plugin that is `Watching` too is asked again after changes of what it READS, or, if it has the attribute
+    # WISHES_READ, of those kinds only.
+
     def wish(self, pod: Pod) -> Hashable:
         """What it is, None if nothing: from now on `shape.wishes[NAME]`. Pods of one shape wish the same."""
 
@@ -191,14 +194,21 @@ class PreFilter(Protocol):
         """None if it has nothing against any node."""
 
 
+class Attempt(NamedTuple):
+    """What a PostFilter tells the user, before what preemption says, and its steps if it can help."""
+
+    said: str
+    steps: "Steps | None" = None
+
+
 @runtime_checkable
 class PostFilter(Protocol):
     """Tries to make it possible that the pod fits somewhere. Asked before DefaultPreemption."""
 
     NAME: str
 
-    def post_filter(self, info: PodInfo) -> "Steps | None":
-        """Steps after which the pod is tried again; None if this plugin cannot help."""
+    def post_filter(self, info: PodInfo) -> "Attempt":
+        """What it can do for the pod. The steps are played in the background; what they change is to wake the pod."""
 
 
 @runtime_checkable

@@ -25,10 +25,11 @@ from understudy.scheduler.cycle import Placement
 from understudy.scheduler.diagnosis import Diagnosis
 from understudy.scheduler.events import Happening, Recorder, Telling
 from understudy.scheduler.explain import Decision, History
+from understudy.scheduler.framework import PostFilter, Steps
 from understudy.scheduler.gated import Gated
 from understudy.scheduler.held import Pending
 from understudy.scheduler.kinds import PODS, Labelled, Node, Pod
-from understudy.scheduler.metrics import ALGORITHM_SECONDS, ERROR, SCHEDULED, UNSCHEDULABLE
+from understudy.scheduler.metrics import ALGORITHM_SECONDS, SAMPLED, attempted, sample, scheduled
 from understudy.scheduler.queue import Entry, Queue
 from understudy.scheduler.registry import PLUGINS
 from understudy.scheduler.registry import Entry as PluginEntry
@@ -93,6 +94,7 @@ class Loop:
         self._hinted: set[Shape] = set()
         self._binding: set[asyncio.Task[None]] = set()
         self._sending = 0
+        self._decided = 0
         self._more = asyncio.Event()
         self._slot = asyncio.Event()
         self.room = Room(
@@ -271,7 +273,7 @@ class Loop:
             entry = self.queue.pop(self._now())
             if entry is None:
                 return
-            self._decide(entry)
+            self._guarded(entry)
             decided += 1
             if decided % BREATH == 0:
                 await asyncio.sleep(0)
@@ -283,6 +285,18 @@ class Loop:
             self._slot.clear()
             await self._slot.wait()
 
+    def _guarded(self, entry: Entry) -> None:
+        """Decide. A plugin of a user's own that fails costs its pods a pause, and nobody the scheduler."""
+        try:
+            self._decide(entry)
+        except Exception as error:
+            if not entry.info.shape.asked.profile.foreign:
+                raise
+            log.exception("pod %s: a plugin failed", entry.info.key)
+            self.cycle.forget(entry.info.shape)
+            self._changed(self.cache.forget(entry.info.uid))
+            self._failed(entry, Result(Outcome.FAILED, f"a plugin failed: {type(error).__name__}: {error}"))
+
     def _decide(self, entry: Entry) -> None:
         entry.info = self.shapes.refresh(entry.info)
         pod, shape = entry.info.pod, entry.info.shape
@@ -290,12 +304,15 @@ class Loop:
             self.room.busy[pod.uid] = True
             self.queue.park(entry, self._now())
             return
-        started = time.perf_counter()
+        entry.began = time.perf_counter()
         said = self.cycle.choose(entry.info, self._rng.random())
-        ALGORITHM_SECONDS.observe(time.perf_counter() - started)
+        ALGORITHM_SECONDS.observe(time.perf_counter() - entry.began)
         if isinstance(said, Diagnosis):
             self._park(entry, said)
             return
+        self._decided += 1
+        if self._decided % SAMPLED == 1:
+            sample(shape, self.columns)
         self._remember(pod, said)
         self.nominations.clear(pod.uid)
         self.cache.assume(pod, shape.usage, entry.info.badge, said.node)
@@ -319,11 +336,30 @@ class Loop:
             log.error("a binding ended in an error of ours", exc_info=error)
 
     def _park(self, entry: Entry, diagnosis: Diagnosis) -> None:
-        UNSCHEDULABLE.inc()
-        self.queue.park(entry, self._now())
+        self.queue.park(entry, self._now(), diagnosis.reasons)
+        diagnosis = self._post_filter(entry.info, diagnosis)
         said, nominated = self.room.seek(entry.info, diagnosis, self._rng.random())
         self._remember(entry.info.pod, said)
         self._tell_failure(entry.info.pod, UNSCHEDULABLE_REASON, said.message, nominated)
+        self._count_attempt("unschedulable", entry)
+
+    def _post_filter(self, info: PodInfo, diagnosis: Diagnosis) -> Diagnosis:
+        """Let plugins try in the background to make room for the pod."""
+        for plugin in info.shape.asked.post_filters:
+            said, steps = plugin.post_filter(info)
+            diagnosis = diagnosis.after(said)
+            if steps is not None:
+                self._start(self._attempt(plugin, steps, info))
+        return diagnosis
+
+    async def _attempt(self, plugin: PostFilter, steps: Steps, info: PodInfo) -> None:
+        try:
+            error = await self.binder.play(plugin, steps, info)
+        except Fenced:
+            self._fenced(info.pod)
+            return
+        if error:
+            log.warning("pod %s is not helped by %s: %s", info.key, plugin.NAME, error)
 
     def _remember(self, pod: Pod, said: Placement | Diagnosis) -> None:
         self.history.remember(pod.key, Decision(self._clock(), pod.metadata.resourceVersion, said))
@@ -355,6 +391,9 @@ class Loop:
         except Fenced:
             self._fenced(pod)
             return
+        except Exception as error:
+            log.exception("pod %s: a plugin failed", pod.key)
+            result = Result(Outcome.FAILED, f"a plugin failed: {type(error).__name__}: {error}")
         finally:
             if sending:
                 self._sent()
@@ -371,8 +410,10 @@ class Loop:
 
     def _bound_or_not(self, entry: Entry, pod: Pod, node: str, result: Result) -> None:
         if result.outcome is Outcome.BOUND:
-            SCHEDULED.inc()
-            self.tallies.of(pod.spec.schedulerName).count(self._now() - entry.first)
+            waited = self._now() - entry.first
+            self.tallies.of(pod.spec.schedulerName).count(waited)
+            scheduled(entry.attempts, waited)
+            self._count_attempt("scheduled", entry)
             note = f"Successfully assigned {pod.namespace}/{pod.name} to {node}"
             what = Happening(pod.spec.schedulerName, "Normal", "Scheduled", "Binding", note)
             self._events.record(pod, what, repeats=False)
@@ -382,11 +423,19 @@ class Loop:
         if result.outcome is Outcome.TAKEN:
             self._leave_queue(pod.uid)
             return
-        ERROR.inc()
+        self._failed(entry, result)
+
+    def _failed(self, entry: Entry, result: Result) -> None:
+        """An attempt that came to nothing: tell it, and try again after a pause."""
+        pod = entry.info.pod
+        self._count_attempt("unschedulable" if result.reason == UNSCHEDULABLE_REASON else "error", entry)
         if self.queue.get(pod.uid) is entry:
             self.queue.retry(entry, self._now())
             self._more.set()
             self._tell_failure(pod, result.reason, result.error, "" if pod.status.nominatedNodeName else None)
+
+    def _count_attempt(self, result: str, entry: Entry) -> None:
+        attempted(result, entry.info.pod.spec.schedulerName, time.perf_counter() - entry.began)
 
     def _tell_failure(self, pod: Pod, reason: str, message: str, nominated: str | None) -> None:
         what = Happening(pod.spec.schedulerName, "Warning", "FailedScheduling", "Scheduling", message)
@@ -416,9 +465,19 @@ class Loop:
                 self.queue.activate(nominee.info.uid, now)
         for shape in list(self.queue.parked):
             where = self.columns.all_real() if shape in hinted else rows
-            if (where or shape.asked.wide) and self.cycle.helps(shape, where):
+            if (where or shape.asked.wide) and self._helps(shape, where):
                 self.queue.wake(shape, now)
         self._sweep_at = now + REST * (time.perf_counter() - started)
+
+    def _helps(self, shape: Shape, rows: list[int]) -> bool:
+        """Whether such a pod could go to one of these rows; a plugin that fails is met by the pod that tries."""
+        try:
+            return self.cycle.helps(shape, rows)
+        except Exception:
+            if not shape.asked.profile.foreign:
+                raise
+            self.cycle.forget(shape)
+            return True
 
     def _pause(self) -> float:
         """How long nothing needs to be done if nothing happens."""

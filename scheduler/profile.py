@@ -43,6 +43,7 @@ class Profile:
     """Compared by identity: a profile that is configured anew is another one, and its pods have other shapes.
 
     `spread` are the constraints of pods that have none; without `preemption` nobody has to leave for its pods.
+    `foreign`: there are plugins of a user's own in it, which may fail.
     """
 
     name: str
@@ -63,11 +64,12 @@ class Profile:
     writing: tuple[Writing, ...] = ()
     spread: Spread = NO_SPREAD
     preemption: DefaultPreemption | None = None
+    foreign: bool = False
 
     def asks(self, kind: str) -> bool:
         """Whether what pods wish may be otherwise after a change of an object of that kind, by its id."""
         watched = (each for each in self.asking if isinstance(each, Watching))
-        return any(read.id == kind for each in watched for read in each.READS)
+        return any(read.id == kind for each in watched for read in getattr(each, "WISHES_READ", each.READS))
 
     def gate(self, pod: Pod) -> Gate | None:
         """What keeps the pod from waiting for its turn; None if it may."""
@@ -75,7 +77,7 @@ class Profile:
         return next((Gate(plugin, why) for plugin, why in said if why), None)
 
 
-def assemble(name: str, plugins: Iterable[tuple[Named, int]]) -> Profile:
+def assemble(name: str, plugins: Iterable[tuple[Named, int]], *, foreign: bool = False) -> Profile:
     """A profile of these plugins, asked in this order; the numbers are what their scores count, 0 for not at all."""
     given = list(plugins)
     every = [plugin for plugin, _ in given]
@@ -98,6 +100,7 @@ def assemble(name: str, plugins: Iterable[tuple[Named, int]]) -> Profile:
         watching=_those(every, Watching),  # type: ignore[type-abstract]
         writing=_those(every, Writing),  # type: ignore[type-abstract]
         spread=next((each.spread for each in every if isinstance(each, PodTopologySpread)), NO_SPREAD),
+        foreign=foreign,
         preemption=next((each for each in every if isinstance(each, DefaultPreemption)), None),
     )
 

@@ -71,7 +71,7 @@ def build(name: str, spec: Spec, plugins: Mapping[str, Entry], handle: Handle) -
             made.append((plugins[each].make(spec.arguments.get(each, {}), handle), weight))
         except ValueError as error:
             raise ValueError(str(error) if str(error).startswith(each) else f"{each}: {error}") from error
-    return assemble(name, made)
+    return assemble(name, made, foreign=any(each not in PLUGINS for each in weights))
 
 
 def _chosen(choice: Choice, plugins: Mapping[str, Entry]) -> dict[str, int]:

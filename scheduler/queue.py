@@ -7,6 +7,7 @@ pods cost as little as one. Pure: time is an argument.
 """
 
 import heapq
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -31,13 +32,16 @@ class Place(Enum):
 class Entry:
     """A pod known to the queue. `refused` counts diagnoses, `errors` failed bindings in a row, `since` orders it.
 
-    `first` is when it came, `attempts` how often its turn was since.
+    `first` is when it came, `attempts` how often its turn was since, `began` when that was last, by a clock that only
+    measures, `refused_by` the plugins that parked it.
     """
 
     info: PodInfo
     since: float
     first: float = 0.0
     attempts: int = 0
+    began: float = 0.0
+    refused_by: tuple[str, ...] = ()
     place: Place = Place.ACTIVE
     refused: int = 0
     errors: int = 0
@@ -80,6 +84,10 @@ class Queue:
         self._lots: dict[Shape, _Lot] = {}
         self._tickets = 0
         self._counts = dict.fromkeys(Place, 0)
+        self.incoming: Counter[tuple[str, str]] = Counter()
+        """How many pods came into a place, and why, by upstream's names of events."""
+        self.refusals: Counter[tuple[str, str]] = Counter()
+        """How many parked pods a plugin refused, by its name and theirs for the scheduler."""
 
     def __contains__(self, uid: str) -> bool:
         return uid in self._entries
@@ -107,13 +115,14 @@ class Queue:
         if entry is None:
             entry = self._entries[info.uid] = Entry(info, now, now)
             self._counts[Place.ACTIVE] += 1
+            self.incoming[Place.ACTIVE.value, "PodAdd"] += 1
             self._push(self._active, entry)
             return
         changed = info.shape is not entry.info.shape
         entry.info = info
         if changed and entry.place is Place.PARKED:
             self._unpark(entry)
-            self._requeue(entry, now)
+            self._requeue(entry, now, "PodUpdate")
 
     def remove(self, uid: str, now: float) -> None:
         """The pod is gone, has a node, or is none of our business any more."""
@@ -133,11 +142,11 @@ class Queue:
         for pausing in (self._backoff, self._errors):
             while (entry := _first(pausing)) is not None and entry.ready_at <= now:
                 heapq.heappop(pausing)
-                self._move(entry, Place.ACTIVE)
+                self._move(entry, Place.ACTIVE, "BackoffComplete")
                 self._push(self._active, entry)
         entry = _take(self._active) or _take(self._backoff)
         if entry is not None:
-            self._move(entry, Place.OUT)
+            self._move(entry, Place.OUT, "")
             entry.ticket = -1
             entry.attempts += 1
         return entry
@@ -146,8 +155,8 @@ class Queue:
         """It is assumed on a node and being bound: the next of its shape may try."""
         self._end_trial(entry, now, onward=True)
 
-    def park(self, entry: Entry, now: float) -> None:
-        """No node takes it."""
+    def park(self, entry: Entry, now: float, by: Iterable[str] = ()) -> None:
+        """No node takes it, for these plugins have something against each."""
         if self._entries.get(entry.info.uid) is not entry:
             return
         entry.refused += 1
@@ -158,7 +167,9 @@ class Queue:
         lot.count += 1
         lot.tried = now
         entry.lot = lot
-        self._move(entry, Place.PARKED)
+        entry.refused_by = tuple(by)
+        self._count_refusals(entry, 1)
+        self._move(entry, Place.PARKED, "ScheduleAttemptFailure")
         self._push(lot.waiting, entry)
 
     def retry(self, entry: Entry, now: float) -> None:
@@ -167,11 +178,11 @@ class Queue:
             return
         entry.errors += 1
         entry.since = now
-        self._requeue(entry, now)
+        self._requeue(entry, now, "ScheduleAttemptFailure")
 
     # What changes in the cluster tell
 
-    def wake(self, shape: Shape, now: float) -> bool:
+    def wake(self, shape: Shape, now: float, event: str = "ClusterChange") -> bool:
         """A parked pod of that shape may fit now; False if none is there or one is on trial already."""
         lot = self._lots.get(shape)
         if lot is None or lot.trial is not None:
@@ -181,7 +192,7 @@ class Queue:
         self._unpark(entry)
         lot.trial = entry
         entry.lot = lot
-        self._requeue(entry, now)
+        self._requeue(entry, now, event)
         return True
 
     def activate(self, uid: str, now: float) -> None:
@@ -189,12 +200,12 @@ class Queue:
         entry = self._entries.get(uid)
         if entry is not None and entry.place is Place.PARKED:
             self._unpark(entry)
-            self._requeue(entry, now)
+            self._requeue(entry, now, "ForceActivate")
 
     def flush(self, now: float) -> int:
         """Wake the shapes that were last tried long ago: the safety net for whatever was missed."""
         stale = [shape for shape, lot in self._lots.items() if now - lot.tried > STALE]
-        return sum(self.wake(shape, now) for shape in stale)
+        return sum(self.wake(shape, now, "UnschedulableTimeout") for shape in stale)
 
     def next_due(self) -> float | None:
         """When a pause after an error ends; other pauses are cut short when nothing else waits."""
@@ -203,19 +214,20 @@ class Queue:
 
     # Inside
 
-    def _requeue(self, entry: Entry, now: float) -> None:
+    def _requeue(self, entry: Entry, now: float, event: str) -> None:
         """Into the active heap, or into a pause that has not ended."""
         if entry.ready_at <= now:
-            self._move(entry, Place.ACTIVE)
+            self._move(entry, Place.ACTIVE, event)
             self._push(self._active, entry)
             return
-        self._move(entry, Place.BACKOFF)
+        self._move(entry, Place.BACKOFF, event)
         self._push(self._errors if entry.errors else self._backoff, entry)
 
     def _unpark(self, entry: Entry) -> None:
         lot = entry.lot
         assert lot is not None, "parked pods lie in a lot"
         entry.lot = None
+        self._count_refusals(entry, -1)
         lot.count -= 1
         if not lot.count:
             del self._lots[lot.shape]
@@ -228,10 +240,17 @@ class Queue:
         if onward and self._lots.get(lot.shape) is lot:
             self.wake(lot.shape, now)
 
-    def _move(self, entry: Entry, place: Place) -> None:
+    def _move(self, entry: Entry, place: Place, event: str) -> None:
         self._counts[entry.place] -= 1
         self._counts[place] += 1
         entry.place = place
+        if event:
+            self.incoming[place.value, event] += 1
+
+    def _count_refusals(self, entry: Entry, sign: int) -> None:
+        name = entry.info.pod.spec.schedulerName
+        for plugin in entry.refused_by:
+            self.refusals[plugin, name] += sign
 
     def _push(self, heap: list[_Waiting], entry: Entry) -> None:
         self._tickets += 1

@@ -5,6 +5,10 @@ from typing import Any
 import pytest
 
 from tests.scenarios.scheduler_stage import Play, pod, stage
+from understudy.scheduler.columns import NodeView
+from understudy.scheduler.kinds import Pod
+from understudy.scheduler.registry import PLUGINS, Entry, ready
+from understudy.scheduler.shape import PodInfo, Shape
 from understudy.testing.fake import FakeApi
 from understudy.testing.kubelet import add_nodes
 
@@ -162,3 +166,51 @@ async def test_default_constraints_added_affinity_and_the_weight_of_affinity_are
         said = play.condition("never")["message"]
         assert "1 node(s) didn't match Pod's node affinity/selector" in said
         assert "1 node(s) didn't match scheduler-enforced node affinity" in said
+
+
+class Clumsy:
+    """A plugin that fails at some pods, at a point of their choice."""
+
+    NAME = "Clumsy"
+
+    def wish(self, pod: Pod) -> str | None:
+        return pod.metadata.annotations.get("fail")
+
+    def reasons(self, shape: Shape, node: NodeView) -> list[str]:
+        return self._fail(shape, "filter")
+
+    def reserve(self, info: PodInfo, node: str) -> str:
+        self._fail(info.shape, "reserve")
+        return ""
+
+    def unreserve(self, info: PodInfo, node: str) -> None: ...
+
+    def pre_bind(self, info: PodInfo, node: str) -> None:
+        self._fail(info.shape, "pre_bind")
+
+    def _fail(self, shape: Shape, where: str) -> list[str]:
+        if shape.wishes.get(self.NAME) == where:
+            raise ZeroDivisionError(where)
+        return []
+
+
+@pytest.mark.parametrize("where", ["filter", "reserve", "pre_bind"])
+async def test_a_users_plugin_that_fails_costs_its_pods_a_pause_and_nobody_the_scheduler(where: str) -> None:
+    plugins = {**PLUGINS, "Clumsy": Entry(ready(Clumsy()), default=False)}
+    async with stage(api=served(), plugins=plugins) as play:
+        profile(play.api, "mine", plugins={"enabled": [{"name": "Clumsy"}]})
+        await play.on()
+        unlucky = pod("unlucky", schedulerName="mine")
+        unlucky["metadata"]["annotations"] = {"fail": where}
+        play.api.apply(unlucky)
+        play.api.apply(pod("lucky", schedulerName="mine"))
+        await play.on(5)
+
+        assert play.where()["lucky"] is not None
+        assert play.where()["unlucky"] is None
+        assert play.condition("unlucky")["reason"] == "SchedulerError"
+        assert play.condition("unlucky")["message"] == f"a plugin failed: ZeroDivisionError: {where}"
+        assert play.page("state")["counted"] == 1
+        play.patch("pods", "unlucky", {"metadata": {"annotations": {"fail": None}}})
+        await play.on(20)
+        assert play.where()["unlucky"] is not None
