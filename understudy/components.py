@@ -132,6 +132,12 @@ SETTINGS = (
     Setting("node", "", "The name of the Node it runs on.", ("node-agent", "service-proxy")),
     Setting("healthz-bind-address", ":10256", "Where load balancers ask for the node's health.", ("service-proxy",)),
     Setting(
+        "mode",
+        "nftables",
+        "nftables, or userspace: no root and no node, Services on 127.0.0.0/8 of this machine.",
+        ("service-proxy",),
+    ),
+    Setting(
         "at-end",
         "stay",
         "What becomes of the rules: stay, or give-back (they go if kube-proxy is back).",

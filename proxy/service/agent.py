@@ -2,7 +2,8 @@
 
 `understudy run service-proxy` makes one through `make_service_proxy`. Settings: `node`, the name of the Node it runs
 on; `cluster-cidr`, the ranges of all pods, if known; `healthz-bind-address`, where probes ask, empty for nowhere;
-`at-end`, what becomes of the rules. Its rights are in `rights`. Answers to cmd/kube-proxy.
+`at-end`, what becomes of the rules; `mode`, nftables or userspace (`proxy.userspace`). Its rights are in `rights`.
+Answers to cmd/kube-proxy.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ import logging
 import random
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, Protocol
 
 from understudy.api.client import Client
 from understudy.api.config import ConfigError
@@ -36,6 +37,7 @@ log = logging.getLogger(__name__)
 
 Bind = tuple[str, int]
 ANYWHERE = f":{PORT}"
+MODES = ("nftables", "userspace")
 STAY, GIVE_BACK = AT_END = ("stay", "give-back")
 RETRY = 1.0
 """Seconds between tries to listen where kube-proxy still does (it takes 5)."""
@@ -43,7 +45,13 @@ RETRY = 1.0
 
 def make_service_proxy(client: Client, settings: Mapping[str, str], _: Callable[[], None]) -> Component:
     """The proxy, to be started by `loop.process`. Raises ConfigError for settings that cannot be."""
-    name = settings.get("node", "")
+    name, mode = settings.get("node", ""), settings.get("mode", MODES[0])
+    if mode == "userspace":
+        from understudy.proxy.userspace.agent import UserspaceProxy
+
+        return UserspaceProxy(client, name)
+    if mode not in MODES:
+        raise ConfigError(f"--mode {mode}: give {' or '.join(MODES)}")
     if not name:
         raise ConfigError("the service proxy must know its node: --node NAME, in a pod from spec.nodeName")
     cluster = [cidr.strip() for cidr in settings.get("cluster-cidr", "").split(",") if cidr.strip()]
@@ -75,6 +83,13 @@ def bind_of(text: str) -> Bind | None:
     return host, number
 
 
+class Follower(Protocol):
+    """What opens and closes sockets as Services come and go."""
+
+    async def sync(self) -> None: ...
+    async def stop(self) -> None: ...
+
+
 class ServiceProxy:
     """`start()` watches, `lead()` begins to keep the rules, `stop()` ends both and leaves the rules in place.
 
@@ -104,7 +119,8 @@ class ServiceProxy:
         self._proxy_health = ProxyHealth(
             lambda: self.keeper.waiting_since, lambda: self.keeper.written_at, lambda: self._about()[0]
         )
-        self._service_health = ServiceHealth(self.keeper.health, lambda: self._proxy_health.healthy)
+        health = ServiceHealth(self.keeper.health, lambda: self._proxy_health.healthy)
+        self.followers: list[Follower] = [health]
         self.services.hooks.append(self.keeper.saw_service)
         self.slices.hooks.append(self.keeper.saw_slice)
         self.nodes.hooks.append(self._saw_node)
@@ -141,7 +157,8 @@ class ServiceProxy:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._service_health.stop()
+        for follower in self.followers:
+            await follower.stop()
         if self._bind is not None:
             await self._proxy_health.stop()
         if withdrawn:
@@ -204,7 +221,8 @@ class ServiceProxy:
     async def _keep(self) -> None:
         while True:
             pause = await self.keeper.turn()
-            await self._service_health.sync()
+            for follower in self.followers:
+                await follower.sync()
             await self.keeper.rest(pause)
 
     def _spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:

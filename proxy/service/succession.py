@@ -9,13 +9,14 @@ ControlPlane's add-on decides (`operators.custom.addons.serviceproxy`). Answers 
 import asyncio
 import logging
 from collections.abc import Sequence
+from enum import Enum
 from typing import Any
 
 import msgspec
 
 from understudy.api.client import Client
 from understudy.api.transport import Lost
-from understudy.errors import ApiError, NotFound
+from understudy.errors import ApiError, Forbidden, NotFound, Unauthorized
 from understudy.proxy.network.host import HostError
 from understudy.proxy.service.leftovers import Leftovers
 from understudy.takeover.crew import Crew
@@ -36,9 +37,22 @@ def may_clean(theirs: Crew | None) -> bool:
     return theirs is not None and theirs.gone
 
 
-def is_withdrawn(ours: Crew | None, theirs: Crew | None) -> bool:
-    """Whether our rules are to go with the process: not while kube-proxy is held back."""
-    return (ours is None or ours.aside) and (theirs is None or not theirs.aside)
+class Ending(Enum):
+    """What the end of our process means for the node."""
+
+    RESTART = "another of ours comes"
+    HELD_BACK = "nobody comes: kube-proxy is still told to stand aside"
+    SUCCEEDED = "kube-proxy comes"
+    ALONE = "nobody comes, and nobody was there before"
+
+
+def ending(ours: Crew | None, theirs: Crew | None) -> Ending:
+    """By the DaemonSets as they are."""
+    if ours is not None and not ours.aside:
+        return Ending.RESTART
+    if theirs is None:
+        return Ending.ALONE
+    return Ending.HELD_BACK if theirs.aside else Ending.SUCCEEDED
 
 
 class Succession:
@@ -53,17 +67,22 @@ class Succession:
             await asyncio.sleep(LOOK if await self._clean() else REST)
 
     async def withdrawn(self) -> bool:
-        """Whether this process ends for good; not if nobody can tell. Returns when kube-proxy serves in its place."""
+        """Whether our rules are to go, with the process. Returns when kube-proxy serves in their place.
+
+        An upgrade of the chart may take our DaemonSet away, rights and all, before kube-proxy is called back.
+        """
+        end = _now() + PATIENCE
         try:
-            ours, theirs = await self._crews()
+            while (found := ending(*await self._crews())) is Ending.HELD_BACK and _now() < end:
+                await asyncio.sleep(STEP)
+        except (Unauthorized, Forbidden):
+            return await self._succeeded(end)
         except (ApiError, Lost, HostError) as error:
             log.warning("our rules stay: whether the service proxy is to come back cannot be known: %s", error)
             return False
-        if not is_withdrawn(ours, theirs):
-            return False
-        if theirs is not None and not await self._succeeded():
+        if found is Ending.SUCCEEDED and not await self._succeeded(end):
             log.warning("kube-proxy has no rules here after %g s; ours go nevertheless", PATIENCE)
-        return True
+        return found in (Ending.SUCCEEDED, Ending.ALONE)
 
     def close(self) -> None:
         for each in self._leftovers:
@@ -84,10 +103,9 @@ class Succession:
         log.info("kube-proxy has left: its %d chains are cleaned away", removed)
         return False
 
-    async def _succeeded(self) -> bool:
-        end = asyncio.get_running_loop().time() + PATIENCE
+    async def _succeeded(self, end: float) -> bool:
         while not await self._serving():
-            if asyncio.get_running_loop().time() >= end:
+            if _now() >= end:
                 return False
             await asyncio.sleep(STEP)
         return True
@@ -104,3 +122,7 @@ class Succession:
         except NotFound:
             return None
         return found
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -8,6 +8,7 @@ import pytest
 
 from understudy.api.client import Client
 from understudy.api.transport import Lost
+from understudy.errors import Forbidden
 from understudy.proxy.network.host import HostError
 from understudy.proxy.service.leftovers import is_kube_proxys
 from understudy.proxy.service.succession import LOOK, PATIENCE, REST, Succession
@@ -138,6 +139,24 @@ class TestWithdrawal:
     async def test_ours_stay_while_kube_proxy_is_held_back(self, api: FakeApi, succeed: Any) -> None:
         daemonset(api, "kube-proxy", aside=True, pods=0)  # ours was deleted without the chart's hooks
         assert not await succeed(Left()).withdrawn()
+        assert asyncio.get_running_loop().time() >= PATIENCE
+
+    async def test_kube_proxy_may_be_called_back_after_ours_is_deleted(self, api: FakeApi, succeed: Any) -> None:
+        daemonset(api, "kube-proxy", aside=True, pods=0)
+        left, loop = Left(), asyncio.get_running_loop()
+        loop.call_later(3, lambda: daemonset(api, "kube-proxy", aside=False, pods=0))
+        loop.call_later(8, setattr, left, "there", True)
+        assert await succeed(left).withdrawn()
+        assert 8 <= loop.time() < 9
+
+    @pytest.mark.parametrize("back", [True, False])
+    async def test_without_rights_the_rules_of_kube_proxy_tell(self, api: FakeApi, succeed: Any, back: bool) -> None:
+        daemonset(api, "kube-proxy", aside=True, pods=0)
+        left = Left()
+        asyncio.get_running_loop().call_later(8, setattr, left, "there", back)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Client, "call", _forbidden)
+            assert await succeed(left).withdrawn() is back
 
     async def test_ours_stay_if_nobody_can_tell(self, api: FakeApi, succeed: Any) -> None:
         succession = succeed(Left())
@@ -145,6 +164,10 @@ class TestWithdrawal:
             patch.setattr(Client, "call", _nobody)
             assert not await succession.withdrawn()
         assert await succession.withdrawn()
+
+
+async def _forbidden(*_: Any, **__: Any) -> bytes:
+    raise Forbidden(403, "the account is gone")
 
 
 async def _nobody(*_: Any, **__: Any) -> bytes:
