@@ -37,15 +37,12 @@ class Link:
     async def ask(self, asked: bytes) -> bytes:
         """The answer, with the id of the question. Raises OSError, EOFError; the caller sets a time.
 
-        A connection that was there before may just have been closed at the other end: then it is tried once more.
+        The other end may just have closed the connection, and need not answer everything before: one more is tried.
         """
-        was_there = self._writer is not None
         try:
             return await self._ask(asked)
-        except (ConnectionError, EOFError):
-            if not was_there:
-                raise
-        return await self._ask(asked)
+        except (ConnectionResetError, BrokenPipeError, EOFError):
+            return await self._ask(asked)
 
     async def _ask(self, asked: bytes) -> bytes:
         writer = await self._connected()

@@ -2,7 +2,7 @@
 
 The chart runs it on every node (`dns.nodeLocal`). It watches nothing and needs no API server: the cluster's names it
 asks the cluster's DNS for, over TCP, which no connection tracking loses, everything else the node's own servers. Its
-address is on an interface of its own, which goes with it. Answers to kubernetes/dns cmd/node-cache.
+address is on the loopback interface while it runs. Answers to kubernetes/dns cmd/node-cache.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from typing import cast
 import click
 import uvloop
 from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
 
 from understudy.api.config import ConfigError
 from understudy.dns.answering import Answering
@@ -26,7 +27,8 @@ from understudy.obs.metrics import METRICS
 
 log = logging.getLogger(__name__)
 
-LINK = "understudy-dns"
+LINK = "lo"
+"""Every kernel has it, and what is on it is on this machine alone."""
 NEGATIVE = 5.0
 """Seconds that no such name is believed: what has just been made is to be found soon (upstream: 5)."""
 LAME_DUCK = 5.0
@@ -41,20 +43,22 @@ def config_of(cluster_dns: str, domain: str, others: tuple[str, ...]) -> Config:
 
 
 def put_up(address: str) -> None:
-    """Have the interface with that address alone. Raises NetlinkError, which is an OSError's cousin: no rights."""
-    with IPRoute() as netlink:
-        take_down()
-        netlink.link("add", ifname=LINK, kind="dummy")
-        (index,) = netlink.link_lookup(ifname=LINK)
-        netlink.addr("add", index=index, address=address, prefixlen=128 if ":" in address else 32)
-        netlink.link("set", index=index, state="up")
+    """Have the address; one that was left behind is as good. Raises OSError: no rights to."""
+    _change("replace", address)
 
 
-def take_down() -> None:
-    """Have the interface no more."""
-    with IPRoute() as netlink:
-        for index in netlink.link_lookup(ifname=LINK):
-            netlink.link("del", index=index)
+def take_down(address: str) -> None:
+    """Have it no more. Raises OSError."""
+    _change("del", address)
+
+
+def _change(what: str, address: str) -> None:
+    try:
+        with IPRoute() as netlink:
+            (index,) = netlink.link_lookup(ifname=LINK)
+            netlink.addr(what, index=index, address=address, prefixlen=128 if ":" in address else 32)
+    except NetlinkError as error:
+        raise OSError(error.code, f"{address} on {LINK}: {error} (root or NET_ADMIN is needed)") from None
 
 
 class NodeDns:
@@ -79,11 +83,11 @@ class NodeDns:
     async def stop(self) -> None:
         """Answer on for a moment, not ready; then close, and take the address away."""
         self._stopping = True
-        await asyncio.sleep(self._settings.lame_duck)
-        await self.answering.stop()
-        await asyncio.to_thread(take_down)
         if self._shown:
+            await asyncio.sleep(self._settings.lame_duck)
             METRICS.unregister(self._metrics)
+            await asyncio.to_thread(take_down, self._settings.host)
+        await self.answering.stop()
 
     def unready(self) -> str | None:
         """Why it is not ready."""
