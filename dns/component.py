@@ -44,7 +44,7 @@ class Dns:
     def __init__(self, client: Client, settings: Settings, *, rng: random.Random | None = None) -> None:
         self._settings = settings
         self.answering = Answering(settings)
-        self.keeper = Keeper(self.answering.zone.origin, self)
+        self.keeper = Keeper(self.answering.zone.origin, self, with_pods=settings.pods == "verified")
         self.declared = Declared(self.keeper.services, self.answering.zone.origin, self._settled)
         self.outside = Outside(settings)
         self.workers = Workers(settings.processes - 1, settings, self.keeper.replay)

@@ -9,16 +9,18 @@ import logging
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from understudy.dns.kinds import ENDPOINT_SLICES, NAMESPACES, SERVICES, EndpointSlice, Service
+from understudy.dns.kinds import ENDPOINT_SLICES, NAMESPACES, PODS, SERVICES, EndpointSlice, Pod, Service
 from understudy.dns.own import Names as OwnNames
-from understudy.dns.records import Names, Zone, of_service
+from understudy.dns.records import Names, Zone, of_pod, of_service
 from understudy.kinds.meta import Key, Obj
 from understudy.state.store import Index, Store
 
 log = logging.getLogger(__name__)
 
 PORTION = 50
-"""Services whose names are made before questions have their turn: some milliseconds."""
+"""Services and Pods whose names are made before questions have their turn: some milliseconds."""
+POD = "pod/"
+"""Begins the name by which a Pod is told: no Service is called so."""
 
 _BY_SERVICE: Index[EndpointSlice] = Index("service", lambda each: (f"{each.namespace}/{each.service}",))
 
@@ -32,13 +34,18 @@ class Told(Protocol):
 
 
 class Keeper:
-    """`services`, `slices` and `namespaces` are filled by watches; `run` never returns. `own`: what users declared."""
+    """`services`, `slices` and `namespaces` are filled by watches; `run` never returns. `own`: what users declared.
 
-    def __init__(self, origin: str, told: Told) -> None:
+    `with_pods`: so is `pods`, and each has the names of its addresses.
+    """
+
+    def __init__(self, origin: str, told: Told, *, with_pods: bool = False) -> None:
         self.services: Store[Service] = Store(SERVICES)
         self.slices: Store[EndpointSlice] = Store(ENDPOINT_SLICES)
         self.namespaces: Store[Obj] = Store(NAMESPACES)
+        self.pods: Store[Pod] = Store(PODS)
         self.own = OwnNames()
+        self._with_pods = with_pods
         self._origin = origin
         self._told = told
         self._due: dict[Key, None] = {}
@@ -46,13 +53,15 @@ class Keeper:
         self.services.hooks.append(self._saw_service)
         self.slices.hooks.append(self._saw_slice)
         self.namespaces.hooks.append(self._saw_namespace)
+        self.pods.hooks.append(self._saw_pod)
 
     @property
     def stores(self) -> tuple[Store[Any], ...]:
-        return self.services, self.slices, self.namespaces
+        stores: tuple[Store[Any], ...] = (self.services, self.slices, self.namespaces)
+        return (*stores, self.pods) if self._with_pods else stores
 
     def __len__(self) -> int:
-        """Services whose names are still to be made."""
+        """Services and Pods whose names are still to be made."""
         return len(self._due)
 
     async def run(self) -> None:
@@ -76,10 +85,13 @@ class Keeper:
             try:
                 self._told.put(key, self.names_of(key))
             except Exception:  # one odd Service must not keep all others from their names
-                log.exception("the names of the Service %s cannot be made: this is a bug", key)
+                log.exception("the names of %s cannot be made: this is a bug", key)
 
     def names_of(self, key: Key) -> Names:
-        """All names there are because of the Service; none if it is not there."""
+        """All names there are because of the Service, or of the Pod; none if it is not there."""
+        if key.name.startswith(POD):
+            pod = self.pods.get(Key(key.namespace, key.name.removeprefix(POD)))
+            return of_pod(pod, self._origin) if pod is not None else {}
         service = self.services.get(key)
         if service is None:
             return {}
@@ -90,7 +102,7 @@ class Keeper:
         told.declare(self.own)
         for name in list(self.namespaces.keys()):
             told.put_namespace(name.name, there=True)
-        left = list(self.services.keys())
+        left = [*self.services.keys(), *map(_told_as, self.pods.keys())]
 
         def more() -> bool:
             portion, left[:] = left[:PORTION], left[PORTION:]
@@ -117,6 +129,12 @@ class Keeper:
             if each is not None and each.service:
                 self._mark(Key(each.namespace, each.service))
 
+    def _saw_pod(self, new: Pod | None, old: Pod | None) -> None:
+        either = new or old
+        assert either is not None
+        if new is None or old is None or (new.status.podIPs, new.over) != (old.status.podIPs, old.over):
+            self._mark(_told_as(either.key))
+
     def _saw_namespace(self, new: Obj | None, old: Obj | None) -> None:
         either = new or old
         assert either is not None
@@ -142,6 +160,10 @@ class Copy:
         if names:
             self._zone.serial = int(self._now()) & 0xFFFFFFFF
             self._forget(names)
+
+
+def _told_as(pod: Key) -> Key:
+    return Key(pod.namespace, POD + pod.name)
 
 
 def _part(each: EndpointSlice) -> tuple[Any, ...]:

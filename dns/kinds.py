@@ -83,6 +83,27 @@ class EndpointSlice(Obj, gc=False):
         return self.metadata.labels.get(SERVICE_NAME, "")
 
 
+class PodAddress(Struct, gc=False, frozen=True):
+    ip: str = ""
+
+
+class PodStatus(Struct, gc=False, frozen=True):
+    phase: str = ""
+    podIPs: tuple[PodAddress, ...] = ()
+
+
+_NOWHERE = PodStatus()
+
+
+class Pod(Obj, gc=False):
+    status: PodStatus = _NOWHERE
+
+    @property
+    def over(self) -> bool:
+        """Whether its addresses are, or soon will be, somebody else's."""
+        return self.metadata.deletionTimestamp is not None or self.status.phase in ("Succeeded", "Failed")
+
+
 class IngressRule(Struct, gc=False, frozen=True):
     host: str = ""
 
@@ -143,6 +164,7 @@ class Exposed(NamedTuple):
     rrsets: Mapping[int, tuple[str, ...]]
 
 
+PODS = Kind("v1", "pods", "Pod", Pod)
 SERVICES = Kind("v1", "services", "Service", Service)
 ENDPOINT_SLICES = Kind("discovery.k8s.io/v1", "endpointslices", "EndpointSlice", EndpointSlice)
 NAMESPACES = Kind("v1", "namespaces", "Namespace", Obj, namespaced=False, metadata_only=True)

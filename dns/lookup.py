@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import NamedTuple
 
-from understudy.dns.names import AAAA, ANY, CNAME, HINFO, NOERROR, NXDOMAIN, PTR, SOA, SRV, TXT, A, is_below
+from understudy.dns.names import AAAA, ANY, CNAME, HINFO, NOERROR, NS, NXDOMAIN, PTR, SOA, SRV, TXT, A, is_below
 from understudy.dns.own import Found
 from understudy.dns.records import Rrsets, Zone
 
@@ -106,7 +106,7 @@ def _found(zone: Zone, name: str, kind: int, place: Found, chain: list[Record]) 
     lasting = not chain and place.held is zone.names.get(name)
     if not answers:
         return Finding(answers=tuple(chain), authority=_authority(zone, place), lasting=lasting)
-    additional = tuple(_targets(zone, answers)) if kind == SRV else ()
+    additional = tuple(_targets(zone, answers)) if kind in (SRV, NS) else ()
     return Finding(answers=(*chain, *answers), additional=additional, lasting=lasting)
 
 
@@ -126,7 +126,7 @@ def _held(zone: Zone, name: str) -> Rrsets | None:
 
 def _pod(zone: Zone, name: str) -> Rrsets | None:
     """The deprecated record of any address in any namespace there is (specification 2.6)."""
-    if zone.pods == "disabled" or not name.endswith(f".pod.{zone.origin}"):
+    if zone.pods != "insecure" or not name.endswith(f".pod.{zone.origin}"):
         return None
     label, _, namespace = name.removesuffix(f".pod.{zone.origin}").partition(".")
     if namespace not in zone.namespaces:
@@ -152,7 +152,7 @@ def _records(zone: Zone, name: str, kind: int, held: Rrsets) -> Iterable[Record]
 
 
 def _targets(zone: Zone, services: Iterable[Record]) -> Iterable[Record]:
-    """The addresses of what SRV records point to, each once."""
+    """The addresses of what SRV or NS records point to, each once."""
     targets = dict.fromkeys(str(each.data).rpartition(" ")[2].removesuffix(".") for each in services)
     for target in targets:
         place = zone.own.find(target)

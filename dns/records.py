@@ -11,7 +11,7 @@ from itertools import chain
 from types import MappingProxyType
 from typing import Literal
 
-from understudy.dns.kinds import Endpoint, EndpointSlice, Port, Service
+from understudy.dns.kinds import Endpoint, EndpointSlice, Pod, Port, Service
 from understudy.dns.names import AAAA, CNAME, NS, PTR, SRV, TXT, A, Malformed, is_address, reverse, to_wire
 from understudy.dns.own import Own
 from understudy.kinds.meta import Key
@@ -26,7 +26,7 @@ DNS_SERVICE = Key("kube-system", "kube-dns")
 Rrsets = Mapping[int, tuple[str, ...]]
 """Records of a name by type, written as in a zone file, names with a final dot."""
 Names = dict[str, Rrsets]
-Pods = Literal["insecure", "disabled"]
+Pods = Literal["insecure", "verified", "disabled"]
 
 NOTHING: Rrsets = MappingProxyType({})
 """What a name holds that is there only because there are names below it (RFC 8020)."""
@@ -86,8 +86,8 @@ class Zone:
         return self.put(Key("", name), names if there else {})
 
     def _merge(self, name: str, owner: Key, held: Rrsets | None) -> None:
-        """One name anew. Only an address may be an endpoint of several Services; all else has one owner."""
-        if not name.endswith(".arpa"):
+        """One name anew. Only an address may be of several Services or Pods; all else has one owner."""
+        if not name.endswith((".arpa", f".pod.{self.origin}")):
             self._set(name, held)
             return
         shares = [share for share in self._shared.get(name, ()) if share[0] != owner]
@@ -147,6 +147,17 @@ def of_service(service: Service, slices: Collection[EndpointSlice], origin: str)
     if service.key == DNS_SERVICE and name in names:
         names[f"ns.dns.{origin}"] = {kind: data for kind, data in names[name].items() if kind in (A, AAAA)}
     return names
+
+
+def of_pod(pod: Pod, origin: str) -> Names:
+    """The names of its addresses, while it has any and is not over (specification 2.6)."""
+    if pod.over:
+        return {}
+    names: dict[str, _Name] = {}
+    for each in pod.status.podIPs:
+        if is_address(each.ip):
+            names.setdefault(f"{_dashed(each.ip)}.{pod.namespace}.pod.{origin}", _Name()).addresses[each.ip] = None
+    return {name: held.rrsets() for name, held in names.items()}
 
 
 def _external(name: str, target: str) -> Names:

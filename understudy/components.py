@@ -126,7 +126,7 @@ SETTINGS = (
     Setting("dns-config", "", "A file: zones, hosts, rewriting, logging (docs/controllers/dns.md).", ("dns",)),
     Setting("dns-external-address", "", "Where zones that are external are answered, and nothing else.", ("dns",)),
     Setting("dns-processes", "1", "How many processes answer.", ("dns",)),
-    Setting("dns-pods", "insecure", "Names of Pods by their addresses: insecure or disabled.", ("dns",)),
+    Setting("dns-pods", "insecure", "Names of Pods by their addresses: insecure, verified or disabled.", ("dns",)),
     Setting("dns-metrics", "understudy", "Whose names metrics have: understudy or coredns.", ("dns",)),
     Setting("dns-lame-duck", "5", "Seconds it goes on answering when it is stopped.", ("dns",)),
     Setting("node", "", "The name of the Node it runs on.", ("node-agent", "service-proxy")),

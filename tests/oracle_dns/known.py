@@ -7,7 +7,7 @@ from typing import NamedTuple
 from tests.oracle_dns.compare import Shape, shape
 from tests.oracle_dns.questions import Question
 from tests.unit.dns.decoder import Message, Rr
-from understudy.dns.names import AAAA, ANY, CNAME, NOERROR, NXDOMAIN, SOA, SRV, A
+from understudy.dns.names import AAAA, ANY, CNAME, NOERROR, NS, NXDOMAIN, SOA, SRV, A
 
 WITHOUT = re.compile(
     r"(_\S+|([^.]+\.)?(svc|pod)\.cluster\.local|((ns\.)?dns|dns-version)\.cluster\.local|cluster\.local)\.?"
@@ -51,7 +51,17 @@ KNOWN: tuple[Known, ...] = (
     Known(
         "the address of the name server",
         "ns.dns has that of the Service kube-dns; CoreDNS, outside of a pod, those of its machine",
-        lambda asked, _, __: asked.name.lower() == "ns.dns.cluster.local" and asked.kind in (A, AAAA),
+        lambda asked, theirs, ours: (
+            (asked.name.lower() == "ns.dns.cluster.local" and asked.kind in (A, AAAA))
+            or (asked.kind == NS and theirs[:-1] == ours[:-1])
+        ),
+    ),
+    Known(
+        "the name server of the zone in capitals",
+        "names are the same in any case (RFC 4343); CoreDNS knows its own zone's NS record in small letters only",
+        lambda asked, theirs, ours: (
+            asked.kind == NS and asked.name != asked.name.lower() and not theirs.answer and theirs.rcode == ours.rcode
+        ),
     ),
     Known(
         "SOA of reverse names",

@@ -5,16 +5,18 @@ health and for its cache of others' answers.
 """
 
 import asyncio
+import random
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from tests.oracle_dns.drawn import OUTSIDE
 from tests.unit.dns.decoder import ask, decode
-from tests.unit.dns.wires import free_port, over_udp, record, reply_to, soa
+from tests.unit.dns.wires import over_udp, record, reply_to, soa
 from understudy.cluster.errors import ClusterError
 from understudy.cluster.process import wait_until
 
@@ -40,6 +42,16 @@ def corefile(kubeconfig: Path, upstream: int, *, pods: str = "insecure", more: s
 """
 
 
+def _port() -> int:
+    """Free over UDP and TCP, and none that the kernel gives to clients meanwhile."""
+    while True:
+        port = random.randrange(20_000, 30_000)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one, socket.socket() as two, suppress(OSError):
+            one.bind((HOST, port))
+            two.bind((HOST, port))
+            return port
+
+
 class Served(NamedTuple):
     """A server that runs: where it answers, which process it is."""
 
@@ -50,7 +62,7 @@ class Served(NamedTuple):
 @contextmanager
 def coredns(binary: Path, folder: Path, content: str, *, before: Sequence[str] = ()) -> Iterator[Served]:
     """CoreDNS. It ends with the block. `before`: a command that starts it, such as taskset."""
-    port = free_port()
+    port = _port()
     (folder / "Corefile").write_text(content.replace(".:0", f".:{port}"))
     with _process([*before, str(binary), "-conf", str(folder / "Corefile")], folder / "coredns.log") as pid:
         yield Served(port, pid)
@@ -59,7 +71,7 @@ def coredns(binary: Path, folder: Path, content: str, *, before: Sequence[str] =
 @contextmanager
 def ours(kubeconfig: Path, folder: Path, upstream: int, *more: str, before: Sequence[str] = ()) -> Iterator[Served]:
     """Our server with its own settings."""
-    port = free_port()
+    port = _port()
     argv = [*before, sys.executable, "-m", "understudy", "run", "dns", "--kubeconfig", str(kubeconfig)]
     argv += ["--dns-address", f"{HOST}:{port}", "--dns-forward", f"{HOST}:{upstream}", "--dns-lame-duck", "0", *more]
     with _process(argv, folder / "ours.log") as pid:

@@ -144,7 +144,7 @@ async def test_what_cannot_be_is_said_before_anything_begins() -> None:
 
 async def test_it_asks_for_what_its_rights_allow_and_writes_nothing() -> None:
     api = FakeApi()
-    async with dns_on(api) as it:
+    async with dns_on(api, dns_pods="verified") as it:
         await it.start()
     allowed = {resource for rule in rules() for resource in rule["resources"]}
     assert {(call.method, call.path.partition("?")[0].rpartition("/")[2]) for call in api.log} == {
