@@ -6,6 +6,7 @@ What decides where a pod may go is frozen and holds tuples, so that pods that wa
 
 from msgspec import Struct, field
 
+from understudy.kinds.core import PodResourceClaim, PodResourceClaimStatus
 from understudy.kinds.kind import Kind
 from understudy.kinds.meta import Condition, Obj
 from understudy.scheduler.volumes.sources import Volume
@@ -114,6 +115,7 @@ class PodSpec(Struct, gc=False):
     containers: tuple[Container, ...] = ()
     initContainers: tuple[Container, ...] = ()
     volumes: tuple[Volume, ...] = ()
+    resourceClaims: tuple[PodResourceClaim, ...] = ()
     resources: Resources | None = None
     overhead: Quantities = {}
     nodeSelector: dict[str, str] = {}
@@ -138,6 +140,7 @@ class PodStatus(Struct, gc=False):
     nominatedNodeName: str = ""
     containerStatuses: tuple[ContainerStatus, ...] = ()
     initContainerStatuses: tuple[ContainerStatus, ...] = ()
+    resourceClaimStatuses: tuple[PodResourceClaimStatus, ...] = ()
 
 
 class Pod(Obj, gc=False):

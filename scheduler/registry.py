@@ -23,6 +23,7 @@ from understudy.scheduler.plugins import (
     scheduling_gates,
     taint_toleration,
 )
+from understudy.scheduler.plugins.dynamic_resources import DynamicResources
 from understudy.scheduler.plugins.node_volume_limits import NodeVolumeLimits
 from understudy.scheduler.plugins.volume_binding import VolumeBinding
 from understudy.scheduler.plugins.volume_restrictions import VolumeRestrictions
@@ -76,6 +77,7 @@ PLUGINS: Mapping[str, Entry] = {
     "VolumeZone": Entry(VolumeZone),
     "PodTopologySpread": Entry(arguments.topology_spread, 2),
     "InterPodAffinity": Entry(arguments.inter_pod_affinity, 2),
+    "DynamicResources": Entry(DynamicResources),
     "DefaultPreemption": Entry(arguments.default_preemption),
     "NodeResourcesBalancedAllocation": Entry(arguments.balanced, 1),
     image_locality.NAME: Entry(ready(image_locality), 1),

@@ -172,9 +172,9 @@ class VolumeBinding:
     def _bound(self, claim: PersistentVolumeClaim, name: str, node: str) -> str | None:
         volume, now = self._storage.volume(name), self._claim(claim)
         if volume is None:
-            return f'failed to check binding: persistentvolume "{name}" not found'
+            return f'failed to check binding: could not find v1.PersistentVolume "{name}"'
         if now is None:
-            return f'failed to check binding: persistentvolumeclaim "{claim.name}" not found'
+            return f'failed to check binding: could not find v1.PersistentVolumeClaim "{claim.key}"'
         if problem := self._far(name, node):
             return problem
         if volume.spec.claimRef is None or not volume.spec.claimRef.uid:
@@ -184,7 +184,7 @@ class VolumeBinding:
     def _provisioned(self, claim: PersistentVolumeClaim, node: str) -> str | None:
         now = self._claim(claim)
         if now is None:
-            return f'failed to check provisioning pvc: persistentvolumeclaim "{claim.name}" not found'
+            return f'failed to check provisioning pvc: could not find v1.PersistentVolumeClaim "{claim.key}"'
         if now.metadata.annotations.get(SELECTED_NODE) != node:
             return f'provisioning failed for PVC "{claim.name}"'
         problem = self._far(now.spec.volumeName, node) if now.spec.volumeName else ""
