@@ -68,10 +68,9 @@ def flood(at: int, udp: int, tcp: int, seed: int) -> None:
     for _ in range(tcp):
         with socket.create_connection((HOST, at), timeout=5) as stream:
             packets = [mutant(rng) for _ in range(10)]
-            framed = b"".join(
-                (len(each) + rng.choice((0, 0, 0, 1, -1, 500))).to_bytes(2, "big") + each for each in packets
-            )
-            stream.sendall(framed)
+            lengths = [max(len(each) + rng.choice((0, 0, 0, 1, -1, 500)), 0) for each in packets]
+            framed = (size.to_bytes(2, "big") + each for size, each in zip(lengths, packets, strict=True))
+            stream.sendall(b"".join(framed))
 
 
 def _wait(sock: socket.socket) -> None:
