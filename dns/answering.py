@@ -85,7 +85,18 @@ class Answering:
         }
         said, entries = self.forwarder.counts, len(self.forwarder) + len(self.table)
         dropped = self.service.dropped
-        return Sample(questions, said.rcodes, self._times, said.hits, said.misses, entries, dropped, said.refused)
+        return Sample(
+            questions,
+            said.rcodes,
+            self._times,
+            said.hits,
+            said.misses,
+            entries,
+            dropped,
+            said.refused,
+            said.stale,
+            said.renewed,
+        )
 
     def _timed(self, seconds: float, count: int, *, tcp: bool) -> None:
         self._times[tcp].add(seconds, count)

@@ -142,7 +142,8 @@ class Dns:
         self.outside.declare(settled.outside)
 
     def _samples(self) -> list[Sample]:
-        return [self.answering.sample(), *self.workers.samples()]
+        reloads = Sample(reloads=self.reload.done, bad_reloads=self.reload.failed)
+        return [self.answering.sample(), *self.workers.samples(), reloads]
 
     def _name(self, query: Mapping[str, str]) -> Any:
         name = query.get("name", "").lower().removesuffix(".")

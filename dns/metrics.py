@@ -44,6 +44,14 @@ class Sample:
     entries: int = 0
     dropped: int = 0
     refused: int = 0
+    stale: int = 0
+    renewed: int = 0
+    reloads: int = 0
+    bad_reloads: int = 0
+
+
+ADDED = ("hits", "misses", "entries", "dropped", "refused", "stale", "renewed", "reloads", "bad_reloads")
+"""The numbers of a Sample that are simply added up."""
 
 
 def total(samples: Iterable[Sample]) -> Sample:
@@ -57,11 +65,8 @@ def total(samples: Iterable[Sample]) -> Sample:
         for mine, theirs in zip(out.times, each.times, strict=True):
             mine.buckets = [a + b for a, b in zip(mine.buckets, theirs.buckets, strict=True)]
             mine.total += theirs.total
-        out.hits += each.hits
-        out.misses += each.misses
-        out.entries += each.entries
-        out.dropped += each.dropped
-        out.refused += each.refused
+        for name in ADDED:
+            setattr(out, name, getattr(out, name) + getattr(each, name))
     return out
 
 
@@ -135,6 +140,13 @@ class DnsMetrics(Collector):
         refused = self._name("forward_refused", "forward_max_concurrent_rejects")
         yield CounterMetricFamily(refused, "Questions refused because too many were under way.", value=sample.refused)
         yield CounterMetricFamily(self._name("cache_hits", "cache_hits"), "The count of cache hits.", value=sample.hits)
+        for name, about, value in (
+            ("cache_served_stale", "Answers given after their time.", sample.stale),
+            ("cache_prefetch", "Answers renewed before their time.", sample.renewed),
+            ("reloads", "New configurations that hold.", sample.reloads),
+            ("reload_failed", "New configurations that cannot be.", sample.bad_reloads),
+        ):
+            yield CounterMetricFamily(self._name(name, name), about, value=value)
         misses = self._name("cache_misses", "cache_misses")
         yield CounterMetricFamily(misses, "The count of cache misses.", value=sample.misses)
         entries = self._name("cache_entries", "cache_entries")

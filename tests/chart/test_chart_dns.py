@@ -3,10 +3,12 @@
 import json
 from typing import Any
 
+import click
 import pytest
 import yaml
 
 from tests.chart.rendering import Manifest, find, refusal, render
+from understudy import cli
 from understudy.dns import nodelocal
 from understudy.dns.config import parse
 from understudy.operators.custom.addons.dns import LEAST, MOST, PER_REPLICA, replicas
@@ -26,7 +28,8 @@ def pod(manifests: list[Manifest], kind: str = "Deployment", name: str = "unders
 
 
 def test_nothing_of_it_is_there_unless_asked_for() -> None:
-    assert not [each for each in render() if "dns" in each["metadata"]["name"]]
+    others = [each for each in render() if each["kind"] != "CustomResourceDefinition"]
+    assert not [each for each in others if "dns" in each["metadata"]["name"]]
     assert find(render(), "ControlPlane", "cluster")["spec"]["dns"] == {"takeOver": False}
 
 
@@ -92,6 +95,24 @@ def test_its_configuration_is_what_the_server_reads() -> None:
     assert parse(text).zone("corp.example") is not None
     volume = pod(manifests)["volumes"][0]["configMap"]["name"]
     assert volume == "understudy-dns"
+
+
+def test_the_outside_has_an_address_of_its_own() -> None:
+    assert not [each for each in dns() if each["metadata"]["name"] == "understudy-dns-external"]
+    manifests = dns(external={"enabled": True})
+    service = find(manifests, "Service", "understudy-dns-external")["spec"]
+    (container,) = pod(manifests)["containers"]
+    assert "--dns-external-address=:5353" in container["args"]
+    assert service["type"] == "LoadBalancer"
+    assert {(each["port"], each["targetPort"]) for each in service["ports"]} == {(53, 5353)}
+
+
+def test_run_understands_its_arguments() -> None:
+    (container,) = pod(dns(external={"enabled": True}))["containers"]
+    given = [each.replace("$(POD_IP)", "10.0.0.1") for each in container["args"]]
+    command = cli.main.get_command(click.Context(cli.main), given[0])
+    assert command is not None
+    assert command.make_context(given[0], given[1:]).params["component"] == "dns"
 
 
 def test_on_nodes_it_has_an_address_of_its_own() -> None:
