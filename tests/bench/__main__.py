@@ -41,8 +41,8 @@ from understudy.cluster.errors import ClusterError
 from understudy.cluster.toolchain import TOOLS, UPSTREAM, ToolchainError, ensure
 
 APISERVER_ARGS = (
-    # Nobody plays the kubelet of the scheduler's nodes: they must not be born with a taint.
-    "--disable-admission-plugins=TaintNodesByCondition",
+    # Nobody plays the kubelet of the scheduler's nodes: they must not be born with a taint. Pods say their priority.
+    "--disable-admission-plugins=TaintNodesByCondition,Priority",
     "--delete-collection-workers=16",
 )
 
