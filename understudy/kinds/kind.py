@@ -4,7 +4,7 @@ Constants of this type (`PODS`, `DEPLOYMENTS`, …) stand in the sibling modules
 made at run time with `Obj` as their struct.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from understudy.kinds.meta import Obj
@@ -14,7 +14,11 @@ T = TypeVar("T", bound=Obj)
 
 @dataclass(frozen=True, slots=True)
 class Kind(Generic[T]):
-    """`api` is the group and version ("v1", "apps/v1"); `plural` the resource; `kind` the name in manifests."""
+    """`api` is the group and version ("v1", "apps/v1"); `plural` the resource; `kind` the name in manifests.
+
+    Of it follow `group` ("" for the core group) and `id`: group-resource, as kubectl writes it ("pods",
+    "deployments.apps"), the same for every served version. They are kept, since every look into a view asks for one.
+    """
 
     api: str
     plural: str
@@ -22,16 +26,13 @@ class Kind(Generic[T]):
     type: type[T]
     namespaced: bool = True
     metadata_only: bool = False
+    group: str = field(init=False, repr=False, compare=False)
+    id: str = field(init=False, repr=False, compare=False)
 
-    @property
-    def group(self) -> str:
-        """ "" for the core group."""
-        return self.api.rpartition("/")[0]
-
-    @property
-    def id(self) -> str:
-        """Group-resource, as kubectl writes it: "pods", "deployments.apps"; the same for every served version."""
-        return f"{self.plural}.{self.group}" if self.group else self.plural
+    def __post_init__(self) -> None:
+        group = self.api.rpartition("/")[0]
+        object.__setattr__(self, "group", group)
+        object.__setattr__(self, "id", f"{self.plural}.{group}" if group else self.plural)
 
     def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
         """The URL path of the collection, of one object, or of its subresource."""
