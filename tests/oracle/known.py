@@ -19,6 +19,13 @@ class Known:
 
 RULES: Sequence[Known] = (
     Known(
+        r"^Namespace oracle-namespace-pods-first \.status\.conditions\[[04]\]\.(message|reason|status): "
+        r'ours "(Some|True)',
+        "while pods hold the others back ours name them, upstream says that all is removed "
+        "(docs/controllers/namespace.md)",
+        "namespace-pods-first",
+    ),
+    Known(
         r"expressionWarnings\[\d+\]\.warning: .*variables\.containers\.all\(c, c\.nope",
         "upstream forgets what the elements of a variable's list are (docs/controllers/validatingadmissionpolicy.md)",
         "policy-types",

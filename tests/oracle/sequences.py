@@ -339,11 +339,11 @@ SERVICES = (
     Sequence(
         "service-topology",
         (
-            step("pods", replica_set(6)),
-            step("hinted", service()),
+            step("pods", replica_set(6), pod("alone", {"app": "alone"})),
+            step("plain", service()),
             step("annotated", k(f"annotate service/web {TOPOLOGY}=Auto")),
-            step("too few", k("scale replicaset/web --replicas=1")),
-            step("enough again", k("scale replicaset/web --replicas=8")),
+            step("too few", Patch("Service", "web", _spec(selector={"app": "alone"}))),
+            step("enough again", Patch("Service", "web", _spec(selector={"app": "web"}))),
         ),
     ),
     Sequence(
