@@ -8,7 +8,7 @@ to us, that is SERVFAIL, or what was known before. Answers to CoreDNS plugin/for
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from understudy.dns.cache import Asked, Cache, Hit
 from understudy.dns.config import Cache as CacheSettings
@@ -16,7 +16,7 @@ from understudy.dns.config import Forward
 from understudy.dns.health import Exchange, Watcher, in_order
 from understudy.dns.lookup import Finding, Record
 from understudy.dns.message import Reply, answers, read
-from understudy.dns.names import NOERROR, NXDOMAIN, REFUSED, SERVFAIL, Malformed, to_wire
+from understudy.dns.names import NOERROR, NXDOMAIN, REFUSED, SERVFAIL, SOA, Malformed, to_wire
 from understudy.dns.upstream import Unanswered, Upstream, ask_for, exchange
 from understudy.dns.wire import CD, Query, message
 
@@ -90,14 +90,16 @@ class Forwarder:
         question = to_wire(begun.outside) + query.question[-4:]
         try:
             reply, age = await self._reply((question, bool(query.edns and query.edns.dnssec), bool(query.flags & CD)))
-            rest = answers(reply, question)
+            rest, authority = answers(reply, question), answers(reply, question, 1)
         except (Unanswered, Overrun, Malformed):
             return message(query, SERVFAIL, Finding(answers=begun.answers), limit)
         rcode = reply.rcode if reply.rcode in (NOERROR, NXDOMAIN) else SERVFAIL
-        aged = [Record(each.name, each.type, max(each.ttl - age, 1), each.data) for each in rest]
+        aged = _aged(rest, age)
+        start: tuple[Record, ...] = ()
         if not begun.answers:  # a rewritten name: no CNAME says what it leads to
             aged = [each._replace(name=query.name) if each.name == begun.outside else each for each in aged]
-        return message(query, rcode, Finding(answers=(*begun.answers, *aged)), limit)
+            start = tuple(_aged((each for each in authority if each.type == SOA and not rest), age))
+        return message(query, rcode, Finding(answers=(*begun.answers, *aged), authority=start), limit)
 
     async def _reply(self, asked: Asked) -> tuple[Reply, int]:
         """The reply and its age in seconds. Raises Unanswered, Overrun."""
@@ -224,6 +226,11 @@ class Forwarder:
 
 class Overrun(Exception):
     """Too many questions are under way, or there is nobody to ask."""
+
+
+def _aged(records: Iterable[Record], age: int) -> list[Record]:
+    """As they are that many seconds later."""
+    return [each._replace(ttl=max(each.ttl - age, 1)) for each in records]
 
 
 def _asked(query: Query) -> Asked:

@@ -161,14 +161,14 @@ def _life(message: bytes, rcode: int, kept: list[Place]) -> int:
     return min(lives, default=0)
 
 
-def answers(reply: Reply, question: bytes) -> list[Record]:
-    """The records of the answer section, to be written into another message. Raises Malformed."""
-    counts = (*reply.counts[:1], 0, 0)
-    message = _HEADER.pack(0, 0, 1, *counts) + question + reply.body
+def answers(reply: Reply, question: bytes, section: int = 0) -> list[Record]:
+    """The records of the answer section (or of another), to be written into another message. Raises Malformed."""
+    message = _HEADER.pack(0, 0, 1, *reply.counts) + question + reply.body
     try:
         return [
             Record(from_wire(message, each.start)[0], each.type, each.ttl, _data(message, each))
             for each in _places(message, HEADER + len(question))
+            if each.section == section
         ]
     except (struct.error, IndexError):
         raise Malformed("the message ends within a record") from None

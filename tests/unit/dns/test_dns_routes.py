@@ -3,11 +3,11 @@
 import asyncio
 
 from tests.unit.dns.decoder import Message, ask, decode
-from tests.unit.dns.wires import HOST, Respond, other, record, reply_to
+from tests.unit.dns.wires import HOST, Respond, other, record, reply_to, soa
 from understudy.dns.config import Config, Forward, parse
 from understudy.dns.forward import Forwarder
 from understudy.dns.lookup import Finding
-from understudy.dns.names import REFUSED, SERVFAIL
+from understudy.dns.names import NXDOMAIN, REFUSED, SERVFAIL, SOA
 from understudy.dns.routes import Routes
 from understudy.dns.wire import parse as query_of
 
@@ -79,3 +79,15 @@ def test_two_zones_alike_share_their_servers() -> None:
     routes.configure(parse("zones: [{zone: a}, {zone: b}]", Forward(to=("10.0.0.1",))))
     assert isinstance(routes.of("x.a"), Forwarder)
     assert routes.of("x.a") is routes.of("x.b") is routes.of("c")
+
+
+async def test_that_a_rewritten_name_holds_nothing_is_said_with_the_zones_start() -> None:
+    def nothing(data: bytes, tcp: bool) -> bytes:
+        return reply_to(data, rcode=NXDOMAIN, authority=(soa(100, 10),))
+
+    async with other(nothing) as up:
+        routes = Routes(asyncio.get_running_loop().time)
+        routes.configure(config(a=up.upstream.target.port))
+        answer = decode(await routes.complete(query_of(ask("x.corp")), Finding(outside="x.a"), 512))
+        assert (answer.rcode, [each.type for each in answer.authority]) == (NXDOMAIN, [SOA])
+        await routes.close()

@@ -59,7 +59,7 @@ def test_where_to_listen_and_for_what() -> None:
         ("cluster-domain", ".".join(["abcdefghi"] * 10)),
         ("dns-processes", "0"),
         ("dns-processes", "many"),
-        ("dns-pods", "verified"),
+        ("dns-pods", "maybe"),
         ("dns-metrics", "statsd"),
         ("dns-lame-duck", "-1"),
     ],
