@@ -33,7 +33,9 @@ class Asked:
     __slots__ = (
         "_shape",
         "bind",
+        "binder",
         "direct",
+        "extenders",
         "filters",
         "hints",
         "node_filters",
@@ -76,7 +78,10 @@ class Asked:
         self.pre_bind = _concerned(profile.pre_bind, shape)
         self.bind = _concerned(profile.bind, shape)
         self.post_bind = _concerned(profile.post_bind, shape)
-        self.direct = not (self.reserve or self.permit or self.pre_bind or self.bind or self.post_bind)
+        self.extenders = [each for each in profile.extenders if each.concerned(shape)]
+        self.binder = next((each for each in self.extenders if each.bindVerb), None)
+        said = self.reserve or self.permit or self.pre_bind or self.bind or self.post_bind or self.binder
+        self.direct = not said
 
     def version(self) -> tuple[Hashable, ...]:
         """Another one if what plugins say may be otherwise although no pod and no node has changed."""

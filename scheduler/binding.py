@@ -18,6 +18,7 @@ from understudy.plan.apply import Applier, Writer, allowances
 from understudy.plan.explain import Record
 from understudy.plan.steps import Step
 from understudy.scheduler.bind import Outcome, Result, bind, look
+from understudy.scheduler.consult import Consultation
 from understudy.scheduler.diagnosis import no_node
 from understudy.scheduler.framework import Named, Refused, Steps, Until, Writing
 from understudy.scheduler.held import Held, Pending
@@ -32,12 +33,19 @@ class Binder:
     """One a process. `pending` is to be poked after every change that steps may wait for."""
 
     def __init__(
-        self, client: Client, applier: Applier, held: Held, pending: Pending, clock: Callable[[], datetime]
+        self,
+        client: Client,
+        applier: Applier,
+        held: Held,
+        pending: Pending,
+        consultation: Consultation,
+        clock: Callable[[], datetime],
     ) -> None:
         self._client = client
         self._applier = applier
         self._held = held
         self._pending = pending
+        self._consultation = consultation
         self._clock = clock
 
     # Part of the decision
@@ -101,7 +109,11 @@ class Binder:
         return None
 
     async def _bind(self, info: PodInfo, node: str) -> Result:
-        """By the first plugin that has steps for it; else as DefaultBinder does."""
+        """By the extender that binds such pods, by the first plugin that has steps for it, or as DefaultBinder does."""
+        binder = info.shape.asked.binder
+        if binder is not None:
+            error = await self._consultation.bind(binder, info.pod, node)
+            return await look(self._client, info.pod, node, error) if error else Result(Outcome.BOUND)
         for each in info.shape.asked.bind:
             steps = each.bind(info, node)
             if steps is None:

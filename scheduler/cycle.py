@@ -67,6 +67,17 @@ class Cycle:
             return self.pick(info.shape, draw, may_preempt=may_preempt)
         return self._pick_beside(info, crowded, draw, may_preempt)
 
+    def candidates(self, info: PodInfo) -> dict[str, int]:
+        """Every node that will do, beside the pods nominated for it, with its score: nothing of it is kept."""
+        columns, shape = self._columns, info.shape
+        narrowed = shape.asked.narrowed()
+        rows = np.flatnonzero(columns.real) if narrowed is None else columns.rows_named(narrowed.names)
+        rows = rows[judge(shape, columns, rows)]
+        if self._nominations:
+            rows = np.array([row for row in rows.tolist() if self._beside(info, row)], np.intp)
+        total = sum(totals(shape, columns, rows).values(), np.zeros(len(rows), np.int32))
+        return dict(zip((columns.names[row] for row in rows.tolist()), total.tolist(), strict=True))
+
     def pick(self, shape: Shape, draw: float, *, may_preempt: bool = True) -> Placement | Diagnosis:
         """The best node for a pod of this shape, or the diagnosis. `may_preempt` only changes what it says."""
         narrowed = shape.asked.narrowed()

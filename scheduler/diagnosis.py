@@ -66,10 +66,17 @@ def diagnose(shape: Shape, columns: Columns, rows: NDArray[np.intp], *, may_pree
     if narrowed is not None and len(rows) < nodes:
         others = f"node(s) didn't satisfy plugin(s) [{' '.join(sorted(narrowed.plugins))}]"
         counts[narrowed.plugins[0]][others] += nodes - len(rows)
+    return told(columns, counts, rows[hopeful], may_preempt=may_preempt)
+
+
+def told(
+    columns: Columns, counts: Mapping[str, Counter[str]], hopeful: NDArray[np.intp], *, may_preempt: bool
+) -> Diagnosis:
+    """The diagnosis of reasons that are counted already."""
     total: Counter[str] = Counter()
     for each in counts.values():
         total.update(each)
-    return _diagnosis(columns, histogram(total), counts, rows[hopeful], may_preempt)
+    return _diagnosis(columns, histogram(total), counts, hopeful, may_preempt)
 
 
 def no_node(nodes: int) -> str:

@@ -1,8 +1,8 @@
 """The scheduling loop: watch events in, one pod after another decided on, bindings out.
 
 Decisions are synchronous: between taking a pod from the queue and assuming or parking it nothing else happens, so no
-event can fall between the two. What changes on a node is remembered as its row, and parked shapes are asked whether
-those rows would do, never more than a fifth of the time. `component` feeds and runs this. Answers to scheduler.go,
+event can fall between the two; but for pods that extenders have a say about. `waking` says who is tried again,
+`binding` what follows a decision, `tell` what is told of it. `component` feeds and runs this. Answers to scheduler.go,
 eventhandlers.go and schedule_one.go in pkg/scheduler.
 """
 
@@ -21,25 +21,27 @@ from understudy.kinds.meta import Obj
 from understudy.plan.apply import Applier
 from understudy.scheduler.bind import Outcome, Result, bind
 from understudy.scheduler.binding import Binder
+from understudy.scheduler.consult import Consultation
 from understudy.scheduler.cycle import Placement
 from understudy.scheduler.diagnosis import Diagnosis
-from understudy.scheduler.events import Happening, Recorder, Telling
-from understudy.scheduler.explain import Decision, History
+from understudy.scheduler.events import Recorder, Telling
+from understudy.scheduler.extenders import ExtenderFailed
 from understudy.scheduler.framework import PostFilter, Steps
 from understudy.scheduler.gated import Gated
 from understudy.scheduler.held import Pending
 from understudy.scheduler.kinds import PODS, Labelled, Node, Pod
-from understudy.scheduler.metrics import ALGORITHM_SECONDS, SAMPLED, attempted, sample, scheduled
+from understudy.scheduler.metrics import ALGORITHM_SECONDS, SAMPLED, sample
 from understudy.scheduler.queue import Entry, Queue
 from understudy.scheduler.registry import PLUGINS
 from understudy.scheduler.registry import Entry as PluginEntry
-from understudy.scheduler.room import Room
-from understudy.scheduler.shape import PodInfo, Shape, same_usage, usage_of
+from understudy.scheduler.room import Proposal, Room
+from understudy.scheduler.shape import PodInfo, same_usage, usage_of
 from understudy.scheduler.state import State
 from understudy.scheduler.status import UNSCHEDULABLE as UNSCHEDULABLE_REASON
 from understudy.scheduler.status import Status
-from understudy.scheduler.tally import Tallies
+from understudy.scheduler.tell import Teller
 from understudy.scheduler.terms import badge_of, same_badge
+from understudy.scheduler.waking import Waking
 
 log = logging.getLogger(__name__)
 
@@ -47,11 +49,6 @@ IN_FLIGHT = 96
 """Bindings sent and not answered yet."""
 BREATH = 16
 """Decisions after which watch events and answers get their turn."""
-REST = 4.0
-"""Asking the parked shapes pauses for this many times what it took."""
-FLUSH_EVERY = 30.0
-TICK = 0.001
-"""The shortest wait for a moment: an event loop's timers may ring a hair before their time."""
 FINISHED = ("Succeeded", "Failed")
 
 
@@ -75,23 +72,17 @@ class Loop:
         self.cycle, self.shapes, self.profiles = state.cycle, state.shapes, state.profiles
         self.queue = Queue()
         self.gated = Gated()
-        self.history = History()
-        self.tallies = Tallies()
         self.pending = Pending()
-        self.binder = Binder(
-            client, Applier(client, state.stores, Telling(events), rng), state.held, self.pending, clock
-        )
+        self.consultation = Consultation(client, state)
+        applier = Applier(client, state.stores, Telling(events), rng)
+        self.binder = Binder(client, applier, state.held, self.pending, self.consultation, clock)
+        self.tell = Teller(events, status, clock)
+        self.history, self.tallies = self.tell.history, self.tell.tallies
         self._client = client
-        self._events = events
         self._status = status
         self._rng = rng or random.Random()
-        self._clock = clock
         self._on_fenced = on_fenced
-        self._dirty: set[int] = set()
-        self._stirs = 0
-        self._sweep_at = 0.0
-        self._flush_at = 0.0
-        self._hinted: set[Shape] = set()
+        self._waking = Waking(state, self.queue)
         self._binding: set[asyncio.Task[None]] = set()
         self._sending = 0
         self._decided = 0
@@ -154,10 +145,8 @@ class Loop:
 
     def _hint(self, kind: str, new: Obj | None, old: Obj | None) -> None:
         """Every node is asked about the parked shapes that a plugin says this may help."""
-        for shape in self.queue.parked:
-            if shape not in self._hinted and shape.asked.hinted(kind, new, old):
-                self._hinted.add(shape)
-                self._more.set()
+        if self._waking.hint(kind, new, old):
+            self._more.set()
 
     def saw_profile(self, name: str, pods: Iterable[Pod]) -> None:
         """The profile of that name is another one now; `pods` are all there are. Those it is about start anew."""
@@ -237,13 +226,12 @@ class Loop:
 
     def _changed(self, row: int | None) -> None:
         """Something on this row may help a pod that waits."""
-        if row is not None:
-            self._dirty.add(row)
+        if self._waking.changed(row):
             self._more.set()
 
     def _stirred(self) -> None:
         """Pods that wait for others to come or go may find that they have."""
-        if self.columns.crowd.stirs != self._stirs:
+        if self._waking.stirred():
             self._more.set()
 
     # Deciding
@@ -254,7 +242,7 @@ class Loop:
             self._more.clear()
             await self._decide_all()
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._pause()):
+                async with asyncio.timeout(self._waking.pause(self._now())):
                     await self._more.wait()
 
     async def stop(self, timeout: float) -> None:
@@ -265,15 +253,18 @@ class Loop:
         for task in self._binding:
             task.cancel()
         await asyncio.gather(*self._binding, return_exceptions=True)
+        await self.consultation.stop()
 
     async def _decide_all(self) -> None:
         decided = 0
         while True:
-            self._wake()
+            self._waking.look(self._now())
             entry = self.queue.pop(self._now())
             if entry is None:
                 return
-            self._guarded(entry)
+            entry.info = self.shapes.refresh(entry.info)
+            entry.began = time.perf_counter()
+            await self._turn(entry)
             decided += 1
             if decided % BREATH == 0:
                 await asyncio.sleep(0)
@@ -285,10 +276,13 @@ class Loop:
             self._slot.clear()
             await self._slot.wait()
 
-    def _guarded(self, entry: Entry) -> None:
+    async def _turn(self, entry: Entry) -> None:
         """Decide. A plugin of a user's own that fails costs its pods a pause, and nobody the scheduler."""
         try:
-            self._decide(entry)
+            if entry.info.shape.asked.extenders:
+                await self._consult(entry)
+            else:
+                self._decide(entry)
         except Exception as error:
             if not entry.info.shape.asked.profile.foreign:
                 raise
@@ -298,22 +292,56 @@ class Loop:
             self._failed(entry, Result(Outcome.FAILED, f"a plugin failed: {type(error).__name__}: {error}"))
 
     def _decide(self, entry: Entry) -> None:
-        entry.info = self.shapes.refresh(entry.info)
-        pod, shape = entry.info.pod, entry.info.shape
-        if pod.uid in self.room.busy:
-            self.room.busy[pod.uid] = True
-            self.queue.park(entry, self._now())
+        if self._busy(entry):
             return
-        entry.began = time.perf_counter()
         said = self.cycle.choose(entry.info, self._rng.random())
         ALGORITHM_SECONDS.observe(time.perf_counter() - entry.began)
         if isinstance(said, Diagnosis):
-            self._park(entry, said)
+            self._park(entry, said, self._rng.random())
             return
         self._decided += 1
         if self._decided % SAMPLED == 1:
-            sample(shape, self.columns)
-        self._remember(pod, said)
+            sample(entry.info.shape, self.columns)
+        self._place(entry, said)
+
+    def _busy(self, entry: Entry) -> bool:
+        """Whether others are being told to leave for the pod: it waits until all are."""
+        uid = entry.info.uid
+        if uid in self.room.busy:
+            self.room.busy[uid] = True
+            self.queue.park(entry, self._now())
+            return True
+        return False
+
+    async def _consult(self, entry: Entry) -> None:
+        """Decide with extenders: while they are asked the world goes on, so what they say is looked at again."""
+        if self._busy(entry):
+            return
+        info, proposal = entry.info, None
+        try:
+            said = await self.consultation.choose(info, self._rng.random())
+            if isinstance(said, Diagnosis):
+                proposal = self.room.propose(info, said, self._rng.random())
+                if isinstance(proposal, list):
+                    proposal = await self.consultation.spare(info, proposal)
+        except ExtenderFailed as error:
+            if self.queue.get(info.uid) is entry:
+                self._failed(entry, Result(Outcome.FAILED, str(error)))
+            return
+        ALGORITHM_SECONDS.observe(time.perf_counter() - entry.began)
+        if self.queue.get(info.uid) is not entry:
+            return
+        if isinstance(said, Diagnosis):
+            self._settle(entry, said, proposal)
+        elif entry.info.shape is info.shape and said.node in self.cycle.candidates(info):
+            self._place(entry, said)
+        else:
+            self._failed(entry, Result(Outcome.FAILED, f"node {said.node} was taken while extenders were asked"))
+
+    def _place(self, entry: Entry, said: Placement) -> None:
+        """It goes to that node: counted there from now on, and bound in the background."""
+        pod, shape = entry.info.pod, entry.info.shape
+        self.tell.decided(pod, said)
         self.nominations.clear(pod.uid)
         self.cache.assume(pod, shape.usage, entry.info.badge, said.node)
         self.queue.placed(entry, self._now())
@@ -335,13 +363,14 @@ class Loop:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a binding ended in an error of ours", exc_info=error)
 
-    def _park(self, entry: Entry, diagnosis: Diagnosis) -> None:
+    def _park(self, entry: Entry, diagnosis: Diagnosis, draw: float) -> None:
+        self._settle(entry, diagnosis, self.room.propose(entry.info, diagnosis, draw))
+
+    def _settle(self, entry: Entry, diagnosis: Diagnosis, proposal: Proposal) -> None:
+        """It goes nowhere now; perhaps others leave for it."""
         self.queue.park(entry, self._now(), diagnosis.reasons)
         diagnosis = self._post_filter(entry.info, diagnosis)
-        said, nominated = self.room.seek(entry.info, diagnosis, self._rng.random())
-        self._remember(entry.info.pod, said)
-        self._tell_failure(entry.info.pod, UNSCHEDULABLE_REASON, said.message, nominated)
-        self._count_attempt("unschedulable", entry)
+        self.tell.refused(entry, *self.room.settle(entry.info, diagnosis, proposal))
 
     def _post_filter(self, info: PodInfo, diagnosis: Diagnosis) -> Diagnosis:
         """Let plugins try in the background to make room for the pod."""
@@ -360,9 +389,6 @@ class Loop:
             return
         if error:
             log.warning("pod %s is not helped by %s: %s", info.key, plugin.NAME, error)
-
-    def _remember(self, pod: Pod, said: Placement | Diagnosis) -> None:
-        self.history.remember(pod.key, Decision(self._clock(), pod.metadata.resourceVersion, said))
 
     async def _bind(self, entry: Entry, node: str) -> None:
         """Bind at once: one of `_sending` already."""
@@ -410,13 +436,7 @@ class Loop:
 
     def _bound_or_not(self, entry: Entry, pod: Pod, node: str, result: Result) -> None:
         if result.outcome is Outcome.BOUND:
-            waited = self._now() - entry.first
-            self.tallies.of(pod.spec.schedulerName).count(waited)
-            scheduled(entry.attempts, waited)
-            self._count_attempt("scheduled", entry)
-            note = f"Successfully assigned {pod.namespace}/{pod.name} to {node}"
-            what = Happening(pod.spec.schedulerName, "Normal", "Scheduled", "Binding", note)
-            self._events.record(pod, what, repeats=False)
+            self.tell.bound(entry, node, self._now() - entry.first)
             self._leave_queue(pod.uid)
             return
         self._changed(self.cache.forget(pod.uid))
@@ -427,65 +447,10 @@ class Loop:
 
     def _failed(self, entry: Entry, result: Result) -> None:
         """An attempt that came to nothing: tell it, and try again after a pause."""
-        pod = entry.info.pod
-        self._count_attempt("unschedulable" if result.reason == UNSCHEDULABLE_REASON else "error", entry)
-        if self.queue.get(pod.uid) is entry:
+        if self.queue.get(entry.info.uid) is entry:
             self.queue.retry(entry, self._now())
             self._more.set()
-            self._tell_failure(pod, result.reason, result.error, "" if pod.status.nominatedNodeName else None)
-
-    def _count_attempt(self, result: str, entry: Entry) -> None:
-        attempted(result, entry.info.pod.spec.schedulerName, time.perf_counter() - entry.began)
-
-    def _tell_failure(self, pod: Pod, reason: str, message: str, nominated: str | None) -> None:
-        what = Happening(pod.spec.schedulerName, "Warning", "FailedScheduling", "Scheduling", message)
-        self._events.record(pod, what)
-        self._status.tell(pod, reason, message, nominated)
-
-    # Waking
-
-    def _wake(self) -> None:
-        """Ask the parked shapes whether the rows that changed would do, unless that was done just now."""
-        now = self._now()
-        if now >= self._flush_at:
-            self._flush_at = now + FLUSH_EVERY
-            self.queue.flush(now)
-        stirred = self.columns.crowd.stirs != self._stirs
-        if not (self._dirty or stirred or self._hinted) or now < self._sweep_at:
-            return
-        rows = [row for row in self._dirty if self.columns.real[row]]
-        self._dirty.clear()
-        self._stirs = self.columns.crowd.stirs
-        hinted, self._hinted = self._hinted, set()
-        if not self.queue.parked:
-            return
-        started = time.perf_counter()
-        for row in rows if self.nominations else ():
-            for nominee in self.nominations.on(self.columns.names[row]):
-                self.queue.activate(nominee.info.uid, now)
-        for shape in list(self.queue.parked):
-            where = self.columns.all_real() if shape in hinted else rows
-            if (where or shape.asked.wide) and self._helps(shape, where):
-                self.queue.wake(shape, now)
-        self._sweep_at = now + REST * (time.perf_counter() - started)
-
-    def _helps(self, shape: Shape, rows: list[int]) -> bool:
-        """Whether such a pod could go to one of these rows; a plugin that fails is met by the pod that tries."""
-        try:
-            return self.cycle.helps(shape, rows)
-        except Exception:
-            if not shape.asked.profile.foreign:
-                raise
-            self.cycle.forget(shape)
-            return True
-
-    def _pause(self) -> float:
-        """How long nothing needs to be done if nothing happens."""
-        now = self._now()
-        due = [self._flush_at, self.queue.next_due()]
-        if self._dirty or self._hinted or self.columns.crowd.stirs != self._stirs:
-            due.append(self._sweep_at)
-        return max(TICK, min(at for at in due if at is not None) - now)
+            self.tell.failed(entry, result)
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()

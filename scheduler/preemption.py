@@ -80,6 +80,11 @@ class Preemption:
 
     def plan(self, info: PodInfo, diagnosis: Diagnosis, draw: float) -> Plan | Refusal:
         """Who has to leave, or what upstream says if that does not help; a draw in [0, 1) says where to begin."""
+        found = self.candidates(info, diagnosis, draw)
+        return self.best(found) if isinstance(found, list) else found
+
+    def candidates(self, info: PodInfo, diagnosis: Diagnosis, draw: float) -> list[Plan] | Refusal:
+        """What could be done, on enough nodes to choose from; else what upstream says."""
         if self._leaving(info, diagnosis):
             return TERMINATING
         state = self._state(info)
@@ -87,12 +92,24 @@ class Preemption:
             return refused
         found, reasons = self._candidates(info, diagnosis.hopeful, draw)
         if found:
-            return _best(found)
+            return found
         reasons[NOT_HELPFUL] += self._columns.count - len(diagnosis.hopeful)
         refused = self._refused[state] = f"{no_node(self._columns.count)} {histogram(reasons)}."
         if len(self._refused) > KEPT:
             self._refused.popitem(last=False)
         return refused
+
+    @staticmethod
+    def best(plans: list[Plan]) -> Plan:
+        """The one that does the least harm."""
+        least = min(each.harm for each in plans)
+        return max((each for each in plans if each.harm == least), key=lambda plan: plan.youth)
+
+    @staticmethod
+    def planned(node: str, victims: Sequence[Tenant], violations: int) -> Plan:
+        """That these leave that node."""
+        ordered = sorted(victims, key=importance)
+        return Plan(node, tuple(ordered), violations, harm(ordered, violations), youth(ordered))
 
     def _leaving(self, info: PodInfo, diagnosis: Diagnosis) -> bool:
         """Whether pods that have to leave for this one are still on their way."""
@@ -167,8 +184,8 @@ class Preemption:
             left, lost = _reprieve(on_trial, violating), _reprieve(on_trial, others)
         finally:
             on_trial.end()
-        victims = sorted((*left, *lost), key=importance)
-        return _plan(node, victims, len(left)) if victims else [NOT_HELPFUL]
+        victims = (*left, *lost)
+        return self.planned(node, victims, len(left)) if victims else [NOT_HELPFUL]
 
     def _state(self, info: PodInfo) -> _State:
         nodes, pods = self._columns.node_changes.end, self._cache.changes.end
@@ -184,15 +201,6 @@ def _reprieve(on_trial: Trial, tenants: list[Tenant]) -> list[Tenant]:
             on_trial.remove(each)
             victims.append(each)
     return victims
-
-
-def _best(plans: list[Plan]) -> Plan:
-    least = min(each.harm for each in plans)
-    return max((each for each in plans if each.harm == least), key=lambda plan: plan.youth)
-
-
-def _plan(node: str, victims: Sequence[Tenant], violations: int) -> Plan:
-    return Plan(node, tuple(victims), violations, harm(victims, violations), youth(victims))
 
 
 def _leaves(pod: Pod) -> bool:

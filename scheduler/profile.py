@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from understudy.scheduler.extenders import Extender
 from understudy.scheduler.framework import (
     Asking,
     Bind,
@@ -64,6 +65,7 @@ class Profile:
     writing: tuple[Writing, ...] = ()
     spread: Spread = NO_SPREAD
     preemption: DefaultPreemption | None = None
+    extenders: tuple[Extender, ...] = ()
     foreign: bool = False
 
     def asks(self, kind: str) -> bool:
@@ -77,7 +79,13 @@ class Profile:
         return next((Gate(plugin, why) for plugin, why in said if why), None)
 
 
-def assemble(name: str, plugins: Iterable[tuple[Named, int]], *, foreign: bool = False) -> Profile:
+def assemble(
+    name: str,
+    plugins: Iterable[tuple[Named, int]],
+    *,
+    extenders: tuple[Extender, ...] = (),
+    foreign: bool = False,
+) -> Profile:
     """A profile of these plugins, asked in this order; the numbers are what their scores count, 0 for not at all."""
     given = list(plugins)
     every = [plugin for plugin, _ in given]
@@ -100,6 +108,7 @@ def assemble(name: str, plugins: Iterable[tuple[Named, int]], *, foreign: bool =
         watching=_those(every, Watching),  # type: ignore[type-abstract]
         writing=_those(every, Writing),  # type: ignore[type-abstract]
         spread=next((each.spread for each in every if isinstance(each, PodTopologySpread)), NO_SPREAD),
+        extenders=extenders,
         foreign=foreign,
         preemption=next((each for each in every if isinstance(each, DefaultPreemption)), None),
     )

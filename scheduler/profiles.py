@@ -11,12 +11,14 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from understudy.scheduler import registry
+from understudy.scheduler import extenders, registry
+from understudy.scheduler.extenders import Extender
 from understudy.scheduler.framework import Handle
 from understudy.scheduler.profile import Profile, assemble
 from understudy.scheduler.registry import PLUGINS, Entry
 
 ALL = "*"
+FIT = "NodeResourcesFit"
 INDISPENSABLE = ("PrioritySort", "DefaultBinder")
 """There is one queue for all profiles, and somebody has to bind."""
 
@@ -38,6 +40,7 @@ class Spec(Struct):
 
     plugins: Choice = msgspec.field(default_factory=Choice)
     arguments: dict[str, dict[str, Any]] = {}
+    extenders: tuple[Extender, ...] = ()
 
 
 def read(given: Mapping[str, Any], plugins: Mapping[str, Entry] = PLUGINS) -> Spec:
@@ -53,6 +56,7 @@ def read(given: Mapping[str, Any], plugins: Mapping[str, Entry] = PLUGINS) -> Sp
         raise ValueError(f"no such plugin: {', '.join(unknown)}")
     if len(set(chosen)) < len(chosen):
         raise ValueError("a plugin is enabled twice")
+    extenders.check(spec.extenders)
     needed = [name for name in INDISPENSABLE if name in spec.plugins.disabled]
     if needed:
         raise ValueError(f"{', '.join(needed)} cannot be disabled")
@@ -61,17 +65,26 @@ def read(given: Mapping[str, Any], plugins: Mapping[str, Entry] = PLUGINS) -> Sp
 
 def build(name: str, spec: Spec, plugins: Mapping[str, Entry], handle: Handle) -> Profile:
     """The profile of that spec. Raises ValueError for arguments that make no sense."""
-    weights = _chosen(spec.plugins, plugins)
-    idle = [each for each in spec.arguments if each not in weights]
+    weights, arguments = _chosen(spec.plugins, plugins), _arguments(spec)
+    idle = [each for each in arguments if each not in weights and each in spec.arguments]
     if idle:
         raise ValueError(f"arguments for plugins that are not enabled: {', '.join(idle)}")
     made = []
     for each, weight in weights.items():
         try:
-            made.append((plugins[each].make(spec.arguments.get(each, {}), handle), weight))
+            made.append((plugins[each].make(arguments.get(each, {}), handle), weight))
         except ValueError as error:
             raise ValueError(str(error) if str(error).startswith(each) else f"{each}: {error}") from error
-    return assemble(name, made, foreign=any(each not in PLUGINS for each in weights))
+    return assemble(name, made, extenders=spec.extenders, foreign=any(each not in PLUGINS for each in weights))
+
+
+def _arguments(spec: Spec) -> dict[str, dict[str, Any]]:
+    """What plugins are told: NodeResourcesFit also which resources are the extenders' to judge."""
+    left = extenders.ignored(spec.extenders)
+    if not left:
+        return spec.arguments
+    fit = spec.arguments.get(FIT, {})
+    return {**spec.arguments, FIT: {**fit, "ignoredResources": [*fit.get("ignoredResources", ()), *left]}}
 
 
 def _chosen(choice: Choice, plugins: Mapping[str, Entry]) -> dict[str, int]:

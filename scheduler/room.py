@@ -20,9 +20,12 @@ from understudy.scheduler.evict import evict
 from understudy.scheduler.kinds import Pod
 from understudy.scheduler.metrics import PREEMPTIONS, VICTIMS
 from understudy.scheduler.nominations import Nominations
-from understudy.scheduler.preemption import TERMINATING, Plan, Preemption
+from understudy.scheduler.preemption import TERMINATING, Plan, Preemption, Refusal
 from understudy.scheduler.shape import PodInfo
 from understudy.scheduler.status import Status
+
+Proposal = list[Plan] | Refusal | None
+"""Plans; what upstream says if there are none, "" if there is nothing to say; None if nobody is to be preempted."""
 
 log = logging.getLogger(__name__)
 
@@ -57,12 +60,25 @@ class Room:
 
     def seek(self, info: PodInfo, diagnosis: Diagnosis, draw: float) -> tuple[Diagnosis, str | None]:
         """What to say of the pod, and the node it is nominated for now: "" if no longer, None if that is as it was."""
-        if info.pod.spec.preemptionPolicy == "Never":
-            return diagnosis, None
+        return self.settle(info, diagnosis, self.propose(info, diagnosis, draw))
+
+    def propose(self, info: PodInfo, diagnosis: Diagnosis, draw: float) -> Proposal:
+        """What could be done; nothing takes effect."""
+        if info.shape.asked.profile.preemption is None or info.pod.spec.preemptionPolicy == "Never":
+            return None
         PREEMPTIONS.inc()
         if not len(diagnosis.hopeful) or self._preemption.pointless(info):
+            return ""
+        return self._preemption.candidates(info, diagnosis, draw)
+
+    def settle(self, info: PodInfo, diagnosis: Diagnosis, proposal: Proposal) -> tuple[Diagnosis, str | None]:
+        """As `seek`, with a proposal: from now on the room of the best is kept."""
+        if proposal is None:
+            never = info.pod.spec.preemptionPolicy == "Never" and info.shape.asked.profile.preemption is not None
+            return diagnosis if never else diagnosis.preempting(), None
+        if proposal == "":
             return diagnosis, self._give_up(info)
-        said = self._preemption.plan(info, diagnosis, draw)
+        said = self._preemption.best(proposal) if isinstance(proposal, list) else proposal
         if isinstance(said, Plan):
             self._make(info, said)
             return diagnosis.preempting(), said.node
