@@ -9,14 +9,14 @@ import random
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from tests.oracle_scheduler import drawn_nodes, drawn_pods, drawn_surroundings
+from tests.oracle_scheduler import drawn_arguments, drawn_nodes, drawn_pods, drawn_surroundings
 
 Json = dict[str, Any]
 Draw = random.Random
 Topic = tuple[drawn_pods.Interest, ...]
 
 TopicName = Literal[
-    "resources", "nodes", "ports", "images", "spread", "defaults", "company", "preemption", "everything"
+    "resources", "nodes", "ports", "images", "spread", "defaults", "company", "preemption", "everything", "arguments"
 ]
 TOPICS: Mapping[TopicName, Topic] = {
     "resources": ("resources", "overhead", "levels"),
@@ -28,12 +28,16 @@ TOPICS: Mapping[TopicName, Topic] = {
     "company": ("company", "resources"),
     "preemption": ("priority", "resources", "ports", "company"),
     "everything": drawn_pods.INTERESTS,
+    "arguments": ("resources", "affinity", "company"),
 }
 """What a case is about: what its pods may ask for. More of them make rarer combinations, fewer reach deeper."""
 
 
 def case(seed: int, topic: TopicName | None = None) -> Json:
-    """The case of that number: `objects`, `pod`, and `topic` for whoever reads it. The same number, the same case."""
+    """The case of that number: `objects`, `pod`, plugins' arguments, and `topic` for whoever reads it.
+
+    The same number, the same case.
+    """
     rng = random.Random(seed)
     chosen = rng.choice(list(TOPICS)) if topic is None else topic
     interests = TOPICS[chosen]
@@ -46,12 +50,15 @@ def case(seed: int, topic: TopicName | None = None) -> Json:
         if names
     ]
     drawn_pods.part_ports(there)
-    around = drawn_surroundings.surroundings(rng, owned=chosen == "defaults", budgets=crowded)
+    around = drawn_surroundings.surroundings(rng, owned=chosen in ("defaults", "arguments"), budgets=crowded)
     pod = drawn_pods.waiting(rng, "new", interests)
     if crowded:
         pod["spec"]["priority"] = rng.choice((5, 10, 10))
         there += nominated(rng, names, interests)
-    return {"topic": chosen, "objects": [*around, *nodes, *there], "pod": pod}
+    made = {"topic": chosen, "objects": [*around, *nodes, *there], "pod": pod}
+    if chosen == "arguments":
+        made["pluginConfig"] = drawn_arguments.arguments(rng)
+    return made
 
 
 def nominated(rng: Draw, names: list[str], interests: Topic) -> list[Json]:

@@ -201,7 +201,8 @@ def _node_term(rng: random.Random) -> Json:
     return made
 
 
-def _node_affinity(rng: random.Random) -> Json:
+def node_affinity(rng: random.Random) -> Json:
+    """Required and preferred terms about nodes; perhaps neither."""
     found: Json = {}
     if rng.random() < 0.6:
         terms = [_node_term(rng) for _ in range(rng.choice((1, 1, 2)))]
@@ -210,7 +211,11 @@ def _node_affinity(rng: random.Random) -> Json:
         found["preferredDuringSchedulingIgnoredDuringExecution"] = [
             {"weight": rng.choice((1, 7, 50, 100)), "preference": _node_term(rng)} for _ in range(rng.choice((1, 2, 3)))
         ]
-    return {"affinity": {"nodeAffinity": found}}
+    return found
+
+
+def _affinity(rng: random.Random) -> Json:
+    return {"affinity": {"nodeAffinity": node_affinity(rng)}}
 
 
 def _tolerations(rng: random.Random) -> Json:
@@ -290,7 +295,7 @@ _MAKERS: Mapping[Interest, Callable[[random.Random], Json]] = {
     "overhead": _overhead,
     "levels": _levels,
     "selector": _selector_of_nodes,
-    "affinity": _node_affinity,
+    "affinity": _affinity,
     "tolerations": _tolerations,
     "name": _name,
     "spread": _spread,

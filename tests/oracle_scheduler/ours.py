@@ -19,7 +19,6 @@ from understudy.scheduler.diagnosis import Diagnosis
 from understudy.scheduler.framework import Rejection as Rejected
 from understudy.scheduler.kinds import Pod
 from understudy.scheduler.loop import Loop
-from understudy.scheduler.preemption import Plan
 from understudy.scheduler.shape import PodInfo, Shape
 from understudy.scheduler.standing import judge as standing
 from understudy.scheduler.standing import totals
@@ -28,17 +27,22 @@ from understudy.testing.fake import FakeApi
 
 Rows = NDArray[np.intp]
 
+NAME = "default-scheduler"
+
 NOMINATED = "nominated"
 """Who turns a node down that would do but for the pods nominated for it."""
 
 
 async def judge(case: Mapping[str, Any]) -> Verdict:
     """Our verdict. Needs a running loop, for the clock; nothing is started or sent."""
-    scheduler = Scheduler(Client(FakeApi().transport()), ["default-scheduler"])
+    scheduler = Scheduler(Client(FakeApi().transport()), [NAME])
     stores = {store.kind.kind: store for store in stores_of(scheduler)}
     for each in case["objects"]:
         saw(stores, each)
     loop = scheduler.loop
+    if arguments := {each["name"]: each["args"] for each in case.get("pluginConfig", ())}:
+        loop.profiles.set(NAME, {"arguments": arguments})
+        loop.saw_profile(NAME, ())
     info = loop.shapes.describe(msgspec.convert(case["pod"], Pod))
     said = Verdict()
     rows = _looked_at(info.shape, loop, said)
@@ -61,8 +65,7 @@ def stores_of(scheduler: Scheduler) -> list[Store[Any]]:
 def saw(stores: Mapping[str, Store[Any]], manifest: Mapping[str, Any]) -> None:
     """Tell the scheduler of an object, if it is of a kind that it watches."""
     if (store := stores.get(manifest["kind"])) is not None:
-        for hook in store.hooks:
-            hook(msgspec.convert(manifest, store.kind.type), None)
+        store.seen(msgspec.convert(manifest, store.kind.type))
 
 
 def _looked_at(shape: Shape, loop: Loop, said: Verdict) -> Rows:
@@ -121,17 +124,13 @@ def _score(shape: Shape, loop: Loop, feasible: Rows, said: Verdict) -> None:
 
 def _refuse(info: PodInfo, loop: Loop, diagnosis: Diagnosis, said: Verdict) -> None:
     """What a user would read, and who would have to leave."""
-    preemption = loop.room._preemption
     said.message = diagnosis.message
-    if info.pod.spec.preemptionPolicy == "Never" or not len(diagnosis.hopeful) or preemption.pointless(info):
-        return
-    found, _ = preemption._candidates(info, diagnosis.hopeful, 0.0)
-    if found:
-        said.candidates = {
-            plan.node: Candidate([each.pod.name for each in plan.victims], plan.violations) for plan in found
-        }
-    plan = preemption.plan(info, diagnosis, 0.0)
-    if isinstance(plan, Plan):
+    proposal = loop.room.propose(info, diagnosis, 0.0)
+    if isinstance(proposal, list):
+        plan = loop.state.preemption.best(proposal)
         said.chosen, said.message = plan.node, diagnosis.preempting().message
-    else:
-        said.message = diagnosis.refused(plan).message
+        said.candidates = {
+            each.node: Candidate([one.pod.name for one in each.victims], each.violations) for each in proposal
+        }
+    elif proposal:
+        said.message = diagnosis.refused(proposal).message
