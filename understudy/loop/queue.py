@@ -18,7 +18,10 @@ K = TypeVar("K")
 BASE_DELAY = 0.005
 MAX_DELAY = 60.0
 REST = 4.0
-"""A key pauses for REST times the processor time its last decision took: one key gets a fifth of the loop at most."""
+"""A key pauses for REST times the processor time its last decision took: one key gets a fifth of the loop at most.
+
+The time it waited for its writes counts as pause: meanwhile the loop was the others'.
+"""
 
 
 class Queue(Generic[K]):
@@ -94,14 +97,15 @@ class Queue(Generic[K]):
     async def _work(self, key: K) -> None:
         self._waiting.discard(key)  # only now: what is added before the run begins is met by it
         self._running.add(key)
+        started = self._now()
         try:
             cost = await self._run(key)
         except Exception:  # noqa: BLE001 - the runner logged it; here it is only a reason to try again
             self._failed(key)
         else:
             self._failures.pop(key, None)
-            if cost > 0.001:
-                self._resting[key] = self._now() + REST * cost
+            if cost > 0.001 and (rested := started + (1 + REST) * cost) > self._now():
+                self._resting[key] = rested
         finally:
             self._running.discard(key)
             self._free += 1

@@ -184,7 +184,7 @@ class TestFairness:
         work.queue.add("b")
         assert work.queue.delayed == 1
         await asyncio.sleep(60)
-        assert work.starts == [("a", 0), ("b", pytest.approx(0.1, abs=1e-4)), ("a", pytest.approx(REST * 0.5))]
+        assert work.starts == [("a", 0), ("b", pytest.approx(0.1, abs=1e-4)), ("a", pytest.approx((1 + REST) * 0.5))]
 
     async def test_also_if_it_was_asked_for_while_it_ran(self) -> None:
         work = Work(takes=1, costs=0.5)
@@ -192,7 +192,15 @@ class TestFairness:
         await asyncio.sleep(0.5)
         work.queue.add("a")
         await asyncio.sleep(60)
-        assert work.times() == [0, pytest.approx(1 + REST * 0.5)]
+        assert work.times() == [0, pytest.approx((1 + REST) * 0.5)]
+
+    async def test_the_time_its_writes_took_is_rest_enough(self) -> None:
+        work = Work(takes=5, costs=0.5)
+        work.queue.add("a")
+        await asyncio.sleep(0.5)
+        work.queue.add("a")
+        await asyncio.sleep(60)
+        assert work.times() == [0, pytest.approx(5)]
 
     async def test_a_cheap_one_does_not(self) -> None:
         work = Work(costs=0.0009)
