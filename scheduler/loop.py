@@ -121,6 +121,9 @@ class Loop:
         pod = new or old
         if pod is None:
             return
+        if new is not None and old is not None and new.uid != old.uid:
+            # A namesake, and nobody was told of the end of the one before: the watch was broken meanwhile.
+            self._gone(old.uid)
         if new is None or new.status.phase in FINISHED:
             self._gone(pod.uid)
         elif new.spec.nodeName:

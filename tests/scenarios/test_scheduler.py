@@ -62,6 +62,21 @@ async def test_a_pod_waits_for_another_to_leave() -> None:
         assert play.where() == {"second": "node-1"}
 
 
+async def test_a_pod_made_anew_while_the_watch_was_broken_leaves_its_old_room() -> None:
+    faults = Faults()
+    async with stage(faults=faults, kubelet=False) as play:
+        play.api.apply(pod("web", "3"))
+        await play.on()
+        faults.next_event(Mishap(cut=True, expire=True), path="/pods")
+        api = play.api
+        api.handle("DELETE", "/api/v1/namespaces/default/pods/web", b'{"gracePeriodSeconds":0}', user="user")
+        api.apply(pod("web", "3"))
+        await play.on(10)
+
+        assert play.where() == {"web": "node-1"}
+        assert play.page("state")["counted"] == 1
+
+
 async def test_a_pod_that_has_ended_takes_no_room() -> None:
     async with stage(kubelet=False) as play:
         play.api.apply(pod("job", "3"))
