@@ -29,6 +29,14 @@ def test_ours_lead_and_say_so(world: KindWorld) -> None:
         assert world.holder(lease) in said.out
 
 
+def test_component_statuses_look_right(world: KindWorld) -> None:
+    said = json.loads(world.kubectl("get", "componentstatuses", "--output=json").out)
+    told = {
+        each["metadata"]["name"]: {one["type"]: one["status"] for one in each["conditions"]} for each in said["items"]
+    }
+    assert told == {name: {"Healthy": "True"} for name in ("controller-manager", "scheduler", "etcd-0")}
+
+
 def test_replicas_stand_on_different_nodes(kind_cluster: PytestKind, world: KindWorld) -> None:
     for component in ("controllers", "scheduler"):
         until(lambda component=component: len(world.processes(component)) == 2)  # type: ignore[misc]
