@@ -272,14 +272,30 @@ class Cluster:
         ips = (f"10.96.0.{number}", f"fd00:96::{number}")
         port = {"port": 80 if protocol == "TCP" else 53, "protocol": protocol, "nodePort": spec.pop("node_port", 0)}
         body = {"clusterIP": ips[0], "clusterIPs": list(ips), "ports": [port], "type": "NodePort", **spec}
-        self.services.seen(msgspec.convert(self._object(name, spec=body, status=status or {}), ProxyService))
+        self.put_service(name, status, **body)
         for family, kind in enumerate(("IPv4", "IPv6")):
             self._slice(name, kind, protocol, [_endpoint(each, family) for each in endpoints])
         self.keep()
         return ips
 
-    def _slice(self, name: str, kind: str, protocol: str, endpoints: list[Json]) -> None:
-        body = self._object(f"{name}-{kind}".lower(), addressType=kind, endpoints=endpoints)
+    def put_service(self, name: str, status: Json | None = None, **spec: Any) -> None:
+        """Make or change a Service, which is not kept yet."""
+        self.services.seen(msgspec.convert(self._object(name, spec=spec, status=status or {}), ProxyService))
+
+    def serve_at(self, name: str, number: int, ips: Sequence[str], protocol: str = "TCP") -> None:
+        """Make or change a Service with IPv4 endpoints at these addresses, on this node, in slices of a thousand."""
+        ip = f"10.96.0.{number}"
+        port = {"port": 80 if protocol == "TCP" else 53, "protocol": protocol}
+        self.put_service(name, clusterIP=ip, clusterIPs=[ip], ports=[port])
+        for part in range(max(1, len(ips) // 1000 + 1), 10):
+            self.slices.removed(Key("d", f"{name}-ipv4-{part}"), f"{name}-ipv4-{part}")
+        for part, first in enumerate(range(0, len(ips), 1000)):
+            ends: list[Json] = [{"addresses": [each], "nodeName": "me"} for each in ips[first : first + 1000]]
+            self._slice(name, "IPv4", protocol, ends, f"-{part}")
+        self.keep()
+
+    def _slice(self, name: str, kind: str, protocol: str, endpoints: list[Json], part: str = "") -> None:
+        body = self._object(f"{name}-{kind}{part}".lower(), addressType=kind, endpoints=endpoints)
         body["metadata"]["labels"] = {"kubernetes.io/service-name": name}
         body["ports"] = [{"port": 8080 if protocol == "TCP" else 5353, "protocol": protocol, "name": ""}]
         self.slices.seen(msgspec.convert(body, ProxySlice))
