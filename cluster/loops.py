@@ -52,6 +52,21 @@ def start(
         _await_ready(cluster, name)
 
 
+def start_services(cluster: EmbeddedCluster, *, die_with_parent: bool = False) -> None:
+    """Let Services be reached from this machine: the service proxy in userspace. Raises ClusterError like `start`.
+
+    Its user is the one upstream's rules are for (system:node-proxier).
+    """
+    name = "service-proxy"
+    ports(cluster).mkdir(exist_ok=True)
+    if not _running(cluster, name):
+        (ports(cluster) / name).unlink(missing_ok=True)
+        run = [sys.executable, "-m", "understudy", "run", name, "--mode", "userspace", "--log-format", "text"]
+        where = ["--kubeconfig", str(cluster.kubeconfig_of("proxy")), "--port-file", str(ports(cluster) / name)]
+        cluster.start_component(name, [*run, *where], die_with_parent=die_with_parent)
+    _await_ready(cluster, name)
+
+
 def _arguments(cluster: EmbeddedCluster, name: str, log_level: str) -> list[str]:
     return [
         sys.executable,

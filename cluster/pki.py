@@ -53,6 +53,7 @@ LEAVES = {
     "admin": Leaf("ca", "understudy-admin", group="system:masters"),
     "controller-manager": Leaf("ca", "system:kube-controller-manager"),
     "scheduler": Leaf("ca", "system:kube-scheduler"),
+    "proxy": Leaf("ca", "system:kube-proxy"),
     "kwok": Leaf("ca", "understudy:kwok"),
     "front-proxy-client": Leaf("front-proxy-ca", "front-proxy-client"),
     "etcd": Leaf("etcd-ca", "etcd", hosts=_LOOPBACK),

@@ -27,7 +27,7 @@ _READY_TIMEOUT = 60.0
 # Seconds between two looks at the nodes, for each of them: a list of thousands must not be what keeps the server busy.
 _POLL_PER_NODE = 0.001
 _STAGES = ("kwok.yaml", "node.yaml", "pod.yaml")
-_USERS = ("controller-manager", "scheduler", "kwok")
+_USERS = ("controller-manager", "scheduler", "proxy", "kwok")
 
 
 @dataclass(frozen=True, slots=True)

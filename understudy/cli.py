@@ -68,6 +68,7 @@ _name = click.option("--name", default="default", show_default=True, help="Which
     help="kind: also take this over from upstream. As often as you like.",
 )
 @click.option("--demo", "show", is_flag=True, help="Then play the show: a rollout, an update, a rollback.")
+@click.option("--services", is_flag=True, help="Let Services be reached on this machine: 10.96.0.7 at 127.96.0.7.")
 @click.option("--durable", is_flag=True, help="Let etcd flush each write to the disk; slower.")
 @click.option("--set-context", is_flag=True, help="Make it kubectl's current context.")
 def up(

@@ -28,6 +28,7 @@ class Wish:
     loops: bool
     durable: bool
     set_context: bool
+    services: bool = False
 
 
 def up(wish: Wish, show: bool) -> int:
@@ -48,6 +49,9 @@ def up(wish: Wish, show: bool) -> int:
     if wish.loops:
         with readable_errors(), console.status("starting the controllers and the scheduler"):
             loops.start(cluster)
+    if wish.services:
+        with readable_errors(), console.status("starting the service proxy"):
+            loops.start_services(cluster)
     console.print(f"[green]✓[/] cluster [bold]{wish.name}[/] is up: {_running(cluster)}")
     if show and wish.loops:
         _play(cluster, console)

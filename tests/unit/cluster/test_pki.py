@@ -86,7 +86,7 @@ def _accept(context: ssl.SSLContext, sock: socket.socket) -> str | None:
         sock.close()
 
 
-@pytest.mark.parametrize("client", ["admin", "scheduler", "controller-manager", "kwok"])
+@pytest.mark.parametrize("client", ["admin", "scheduler", "controller-manager", "proxy", "kwok"])
 def test_the_api_server_knows_its_clients_by_name(made: Path, client: str) -> None:
     assert handshake(made, "apiserver", "ca", client, "ca") == pki.LEAVES[client].name
 
