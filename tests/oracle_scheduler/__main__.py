@@ -14,8 +14,8 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from tests.oracle_scheduler import drawn, known, ours
-from tests.oracle_scheduler.compare import differences
+from tests.oracle_scheduler import drawn, known
+from tests.oracle_scheduler.referee import judged
 from tests.oracle_scheduler.upstream import TOOL, Ended, Upstream, upstream
 from tests.oracle_scheduler.verdict import Verdict
 from understudy.cluster.toolchain import ToolchainError, ensure
@@ -82,8 +82,7 @@ async def _compare(
     tally = Tally()
     for seed in seeds:
         case = drawn.case(seed, topic)
-        theirs, mine = judge.judge(case), await ours.judge(case)
-        found = differences(case, theirs, mine)
+        theirs, found = await judged(judge, case)
         left = [line for line in found if not known.reason(case, line)]
         tally.add(case["topic"], theirs, found, left)
         if left and tally.open.total() <= SHOWN:

@@ -9,14 +9,24 @@ import random
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from tests.oracle_scheduler import drawn_arguments, drawn_nodes, drawn_pods, drawn_surroundings
+from tests.oracle_scheduler import drawn_arguments, drawn_nodes, drawn_pods, drawn_surroundings, drawn_volumes
 
 Json = dict[str, Any]
 Draw = random.Random
 Topic = tuple[drawn_pods.Interest, ...]
 
 TopicName = Literal[
-    "resources", "nodes", "ports", "images", "spread", "defaults", "company", "preemption", "everything", "arguments"
+    "resources",
+    "nodes",
+    "ports",
+    "images",
+    "spread",
+    "defaults",
+    "company",
+    "preemption",
+    "everything",
+    "arguments",
+    "volumes",
 ]
 TOPICS: Mapping[TopicName, Topic] = {
     "resources": ("resources", "overhead", "levels"),
@@ -29,6 +39,7 @@ TOPICS: Mapping[TopicName, Topic] = {
     "preemption": ("priority", "resources", "ports", "company"),
     "everything": drawn_pods.INTERESTS,
     "arguments": ("resources", "affinity", "company"),
+    "volumes": ("resources",),
 }
 """What a case is about: what its pods may ask for. More of them make rarer combinations, fewer reach deeper."""
 
@@ -55,6 +66,10 @@ def case(seed: int, topic: TopicName | None = None) -> Json:
     if crowded:
         pod["spec"]["priority"] = rng.choice((5, 10, 10))
         there += nominated(rng, names, interests)
+    if chosen == "volumes":
+        around += drawn_volumes.storage(rng, names)
+        for each in (*there, pod):
+            drawn_volumes.mount(rng, each)
     made = {"topic": chosen, "objects": [*around, *nodes, *there], "pod": pod}
     if chosen == "arguments":
         made["pluginConfig"] = drawn_arguments.arguments(rng)

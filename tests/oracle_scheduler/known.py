@@ -35,6 +35,11 @@ def _nominates_a_loner(case: Case) -> bool:
 
 KNOWN: Sequence[Known] = (
     Known(
+        re.compile(r"""decision: message upstream ['"].*\. not found['"], ours ['"].* preemption: """),
+        lambda _: True,
+        "where a PreFilter refuses the pod upstream's DynamicResources misses its state, and preemption is not asked",
+    ),
+    Known(
         re.compile("NodeResourcesFit: node-[0-9]+ (has raw|scores) "),
         _asks_as_a_whole,
         "upstream's NodeResourcesFit forgets the pod's own pod-level requests where it scores",

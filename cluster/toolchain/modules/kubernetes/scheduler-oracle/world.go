@@ -184,6 +184,8 @@ func untilSynced(factory informers.SharedInformerFactory) error {
 			all = all && synced
 		}
 		if all {
+			// Caches on top of the informers are filled by handlers, a moment later.
+			time.Sleep(time.Millisecond)
 			return nil
 		}
 	}
