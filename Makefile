@@ -101,6 +101,11 @@ bench-dns: $(VENV)/ready ## Our DNS server and CoreDNS, asked by dnsperf (`make 
 	@$(BIN)/understudy toolchain build --for embedded --for dns
 	$(BIN)/python -m tests.bench.dns.perf $(ARGS)
 
+.PHONY: bench-proxy
+bench-proxy: $(VENV)/ready packages ## Our service proxy and kube-proxy in a network namespace (root): ARGS='--size 1000'
+	@$(BIN)/understudy toolchain build etcd kube-apiserver kwok kube-proxy
+	$(BIN)/python -m tests.bench.proxy $(ARGS)
+
 .PHONY: oracle
 oracle: $(VENV)/ready ## The same user actions on upstream's controllers and on ours, and what differs
 	@$(BIN)/understudy toolchain build --for embedded --for upstream
