@@ -22,25 +22,15 @@ from understudy.kinds.meta import Key
 from understudy.loop.process import Component, Pages
 from understudy.obs.metrics import METRICS, STORE_OBJECTS, WATCH_AGE
 from understudy.scheduler.events import Recorder
-from understudy.scheduler.explain import best, record
-from understudy.scheduler.kinds import (
-    BUDGETS,
-    NAMESPACES,
-    NODES,
-    PODS,
-    REPLICA_SETS,
-    REPLICATION_CONTROLLERS,
-    SERVICES,
-    STATEFUL_SETS,
-    Node,
-    Pod,
-)
+from understudy.scheduler.explain import record
+from understudy.scheduler.kinds import NAMESPACES, NODES, PODS, Node, Pod
 from understudy.scheduler.live import Live
 from understudy.scheduler.loop import Loop
 from understudy.scheduler.metrics import Held
 from understudy.scheduler.queue import Place
 from understudy.scheduler.registry import PLUGINS, Entry
 from understudy.scheduler.status import Status
+from understudy.scheduler.survey import survey
 from understudy.scheduler.user_plugins import load
 from understudy.state.store import Store
 
@@ -93,14 +83,12 @@ class Scheduler:
 
     def _surroundings(self) -> list[Store[Any]]:
         """What else a place may depend on; by-and-by, for nobody waits for it."""
-        namespaces, services, budgets = Store(NAMESPACES), Store(SERVICES), Store(BUDGETS)
-        namespaces.hooks.append(self.loop.saw_namespace)
-        services.hooks.append(self.loop.state.surroundings.saw_service)
-        budgets.hooks.append(self.loop.state.budgets.saw)
-        owners: list[Store[Any]] = [Store(kind) for kind in (REPLICATION_CONTROLLERS, REPLICA_SETS, STATEFUL_SETS)]
-        for store in owners:
-            store.hooks.append(partial(self.loop.state.surroundings.saw_owner, store.kind.id))
-        return [namespaces, services, budgets, *owners]
+        found = []
+        for kind, saw in (*self.loop.state.feeds(), (NAMESPACES, self.loop.saw_namespace)):
+            store: Store[Any] = Store(kind)
+            store.hooks.append(saw)
+            found.append(store)
+        return found
 
     def _others(self) -> list[Store[Any]]:
         """What plugins read beside all that."""
@@ -163,9 +151,8 @@ class Scheduler:
         if decision is None:
             return []
         pod = self.pods.get(key)
-        waits = pod is not None and self.loop.cache.node_of(pod.uid) is None
-        nodes = best(self.loop.shapes.describe(pod).shape, self.loop.columns) if pod is not None and waits else []
-        return [record("scheduler", key, decision, self._place(pod), nodes)]
+        nodes = [] if pod is None else survey(pod, self.loop.state)
+        return [record("scheduler", key, decision, self._place(pod), [each.as_json() for each in nodes])]
 
     def _place(self, pod: Pod | None) -> str:
         if pod is None:

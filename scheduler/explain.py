@@ -1,4 +1,4 @@
-"""Why a pod is where it is, or nowhere: the last decision about it, and how its best nodes score now.
+"""Why a pod is where it is, or nowhere: the last decision about it, and what each node is to it now.
 
 `loop` remembers here, the debug page behind `understudy explain pod/NAME` reads, in the form of `plan.explain.Record`.
 """
@@ -8,18 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import numpy as np
-
 from understudy.kinds.meta import Key
-from understudy.scheduler.columns import Columns
 from understudy.scheduler.cycle import Placement
 from understudy.scheduler.diagnosis import Diagnosis
-from understudy.scheduler.shape import Shape
-from understudy.scheduler.standing import judge, totals
 
 KEPT = 5_000
 RECENT = 500
-SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +51,7 @@ class History:
 
 
 def record(name: str, key: Key, decision: Decision, state: str, nodes: list[dict[str, Any]]) -> dict[str, Any]:
-    """A decision as JSON. `nodes` are those of `best`, or empty; `state` is where the pod is now."""
+    """A decision as JSON. `nodes` is what each node is to the pod now (`survey`); `state` is where it is."""
     said = decision.said
     placed = isinstance(said, Placement)
     return {
@@ -66,33 +60,14 @@ def record(name: str, key: Key, decision: Decision, state: str, nodes: list[dict
         "name": key.name,
         "at": decision.at.isoformat(),
         "revision": decision.revision,
-        "steps": [*(_placement(said) if isinstance(said, Placement) else _diagnosis(said)), *map(_line, nodes)],
+        "steps": _placement(said) if isinstance(said, Placement) else _diagnosis(said),
         "leftOut": 0,
         "outcome": "done" if placed else "unschedulable",
         "state": state,
         "node": said.node if isinstance(said, Placement) else None,
         "reasons": {} if isinstance(said, Placement) else said.reasons,
-        "scoresNow": nodes,
+        "nodes": nodes,
     }
-
-
-def best(shape: Shape, columns: Columns, count: int = SHOWN) -> list[dict[str, Any]]:
-    """The nodes that would be chosen for such a pod now, best first, with their weighted scores by plugin."""
-    rows = np.flatnonzero(columns.real)
-    rows = rows[judge(shape, columns, rows)]
-    if not len(rows):
-        return []
-    scores = totals(shape, columns, rows)
-    summed = np.sum(list(scores.values()), axis=0)
-    top = np.argsort(-summed, kind="stable")[:count]
-    return [
-        {
-            "node": columns.names[int(rows[at])],
-            "score": int(summed[at]),
-            "plugins": {plugin: int(points[at]) for plugin, points in scores.items()},
-        }
-        for at in top
-    ]
 
 
 def _placement(said: Placement) -> list[str]:
@@ -105,8 +80,3 @@ def _diagnosis(said: Diagnosis) -> list[str]:
         f"{plugin}: {count} {reason}" for plugin, counts in said.reasons.items() for reason, count in counts.items()
     ]
     return [said.message, *reasons]
-
-
-def _line(node: dict[str, Any]) -> str:
-    plugins = ", ".join(f"{plugin} {points}" for plugin, points in node["plugins"].items())
-    return f"now {node['node']} scores {node['score']}: {plugins}"

@@ -4,15 +4,17 @@
 """
 
 from collections.abc import Collection, Mapping
+from functools import partial
 from typing import Any
 
+from understudy.kinds.kind import Kind
 from understudy.scheduler.budgets import Budgets
 from understudy.scheduler.cache import Cache
 from understudy.scheduler.columns import Columns
 from understudy.scheduler.cycle import Cycle
 from understudy.scheduler.framework import Handle
 from understudy.scheduler.held import Held
-from understudy.scheduler.kinds import Pod
+from understudy.scheduler.kinds import BUDGETS, REPLICA_SETS, REPLICATION_CONTROLLERS, SERVICES, STATEFUL_SETS, Pod
 from understudy.scheduler.nominations import Nominations
 from understudy.scheduler.preemption import Preemption
 from understudy.scheduler.profiles import Profiles
@@ -21,7 +23,7 @@ from understudy.scheduler.shape import usage_of
 from understudy.scheduler.shapes import Shapes
 from understudy.scheduler.surroundings import Surroundings
 from understudy.scheduler.terms import badge_of
-from understudy.state.store import Store
+from understudy.state.store import Hook, Store
 from understudy.state.view import View
 
 
@@ -41,6 +43,16 @@ class State:
         self.shapes = Shapes(self.surroundings, profile_of=self.profiles.of)
         self.cycle = Cycle(self.columns, self.nominations)
         self.preemption = Preemption(self.columns, self.cache, self.nominations, self.budgets)
+
+    def feeds(self) -> list[tuple[Kind[Any], Hook[Any]]]:
+        """Who is to be told of Services, budgets and the owners of pods; namespaces are told apart."""
+        owners = (REPLICATION_CONTROLLERS, REPLICA_SETS, STATEFUL_SETS)
+        saw_owner = self.surroundings.saw_owner
+        return [
+            (SERVICES, self.surroundings.saw_service),
+            (BUDGETS, self.budgets.saw),
+            *((kind, partial(saw_owner, kind.id)) for kind in owners),
+        ]
 
     def settle(self, pod: Pod) -> None:
         """A pod that is on a node already."""

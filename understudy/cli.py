@@ -402,6 +402,41 @@ def explain(
 
 
 @main.command(context_settings=CONTEXT)
+@click.option("--filename", "-f", "files", multiple=True, required=True, help="Manifests; - for what is piped in.")
+@click.option("--namespace", "-n", default="default", show_default=True, help="Of manifests that name none.")
+@click.option("--name", "cluster", default="default", show_default=True, help="The embedded cluster to look at.")
+@_connection_options
+@click.option("--scheduler-name", default="default-scheduler,understudy-scheduler", help="Names served by default.")
+@click.option("--plugin-dir", type=click.Path(file_okay=False, path_type=Path), help="As the scheduler is given it.")
+@click.option("--seed", default=0, show_default=True, help="Draws lots among nodes that are equal.")
+@click.option("--output", "-o", type=click.Choice(["table", "json"]), default="table", show_default=True)
+def simulate(
+    files: Sequence[str],
+    namespace: str,
+    cluster: str,
+    kubeconfig: Path | None,
+    context: str | None,
+    scheduler_name: str,
+    plugin_dir: Path | None,
+    seed: int,
+    output: str,
+) -> None:
+    """Where these pods would go, and who would have to leave for them. Nothing is written.
+
+    Pods, and what makes them from a template: Deployments, ReplicaSets, StatefulSets, Jobs, CronJobs.
+    """
+    from understudy.cluster.embedded import EmbeddedCluster
+    from understudy.scheduler import cli as scheduler_cli
+
+    def work() -> int:
+        file = kubeconfig if kubeconfig or context else EmbeddedCluster(cluster).kubeconfig()
+        where: dict[str, Any] = {"kubeconfig": file, "context": context, "names": scheduler_name}
+        return scheduler_cli.run(files, namespace, output, plugin_dir=plugin_dir, seed=seed, **where)
+
+    _exit(work)
+
+
+@main.command(context_settings=CONTEXT)
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
     """The completion script: `source <(understudy completion bash)`."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -22,6 +23,8 @@ SHORT = {"deploy": "deployment", "rs": "replicaset", "rc": "replicationcontrolle
 SHORT |= {"svc": "service", "ns": "namespace", "sa": "serviceaccount", "sts": "statefulset", "ds": "daemonset"}
 SHORT |= {"cj": "cronjob", "hpa": "horizontalpodautoscaler", "pdb": "poddisruptionbudget", "quota": "resourcequota"}
 SHORT |= {"pv": "persistentvolume", "pvc": "persistentvolumeclaim", "csr": "certificatesigningrequest"}
+NODES_SHOWN = 25
+"""Rows of each of the two tables about a pod's nodes."""
 READS = frozenset({"get", "list", "watch"})
 CLUSTER_SCOPED = {
     f"{kind}{end}"
@@ -172,3 +175,27 @@ def _print(records: Sequence[Mapping[str, Any]]) -> None:
             console.print(f"  {line}", markup=False)
         if record["leftOut"]:
             console.print(f"  … and {record['leftOut']} more steps", style="dim")
+        if record.get("nodes"):
+            _print_nodes(console, record["nodes"])
+
+
+def _print_nodes(console: Console, nodes: Sequence[Mapping[str, Any]]) -> None:
+    """What each node is to a pod now: its scores by plugin, or who turns it down."""
+    scored = [each for each in nodes if "rejectedBy" not in each]
+    others = [each for each in nodes if "rejectedBy" in each]
+    plugins = sorted({name for each in scored for name in each["plugins"]})
+    if scored:
+        table = Table("NODE", "SCORE", *plugins, box=None, pad_edge=False)
+        for each in scored[:NODES_SHOWN]:
+            table.add_row(each["node"], str(each["score"]), *(str(each["plugins"].get(name, 0)) for name in plugins))
+        console.print("  now it could go to", style="dim")
+        console.print(Padding(table, (0, 2)))
+    if others:
+        table = Table("NODE", "TURNED DOWN BY", "WHY", box=None, pad_edge=False)
+        for each in others[:NODES_SHOWN]:
+            table.add_row(each["node"], each["rejectedBy"], "; ".join(each["reasons"]))
+        console.print("  and not to" if scored else "  now it could not go to", style="dim")
+        console.print(Padding(table, (0, 2)))
+    left_out = sum(max(0, len(some) - NODES_SHOWN) for some in (scored, others))
+    if left_out:
+        console.print(f"  … and {left_out} more nodes: -o json has them all", style="dim")

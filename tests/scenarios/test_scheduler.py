@@ -224,8 +224,10 @@ async def test_the_page_shows_how_nodes_score_for_a_pod_that_waits() -> None:
         await play.on(0.5)
 
         (big,) = play.page("explain", kind="pod", namespace="default", name="big")
-        assert [each["node"] for each in big["scoresNow"]] == ["huge-1", "huge-2"]
-        assert sum(big["scoresNow"][0]["plugins"].values()) == big["scoresNow"][0]["score"]
+        *good, bad = big["nodes"]
+        assert [each["node"] for each in good] == ["huge-1", "huge-2"]
+        assert sum(good[0]["plugins"].values()) == good[0]["score"]
+        assert bad == {"node": "node-1", "rejectedBy": "NodeResourcesFit", "reasons": ["Insufficient cpu"]}
 
 
 # Faults
