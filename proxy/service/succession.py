@@ -10,17 +10,15 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from enum import Enum
-from typing import Any
-
-import msgspec
 
 from understudy.api.client import Client
 from understudy.api.transport import Lost
-from understudy.errors import ApiError, Forbidden, NotFound, Unauthorized
+from understudy.errors import ApiError, Forbidden, Unauthorized
 from understudy.proxy.network.host import HostError
 from understudy.proxy.service.leftovers import Leftovers
 from understudy.takeover.crew import Crew
 from understudy.takeover.proxies import KUBE_PROXY, OURS, crews
+from understudy.takeover.read import found
 
 log = logging.getLogger(__name__)
 
@@ -73,16 +71,16 @@ class Succession:
         """
         end = _now() + PATIENCE
         try:
-            while (found := ending(*await self._crews())) is Ending.HELD_BACK and _now() < end:
+            while (how := ending(*await self._crews())) is Ending.HELD_BACK and _now() < end:
                 await asyncio.sleep(STEP)
         except (Unauthorized, Forbidden):
             return await self._succeeded(end)
         except (ApiError, Lost, HostError) as error:
             log.warning("our rules stay: whether the service proxy is to come back cannot be known: %s", error)
             return False
-        if found is Ending.SUCCEEDED and not await self._succeeded(end):
+        if how is Ending.SUCCEEDED and not await self._succeeded(end):
             log.warning("kube-proxy has no rules here after %g s; ours go nevertheless", PATIENCE)
-        return found in (Ending.SUCCEEDED, Ending.ALONE)
+        return how in (Ending.SUCCEEDED, Ending.ALONE)
 
     def close(self) -> None:
         for each in self._leftovers:
@@ -114,14 +112,7 @@ class Succession:
         return any([await asyncio.to_thread(each.serving) for each in self._leftovers])
 
     async def _crews(self) -> tuple[Crew | None, Crew | None]:
-        return crews(await self._get(OURS), await self._get(KUBE_PROXY))
-
-    async def _get(self, path: str) -> dict[str, Any] | None:
-        try:
-            found: dict[str, Any] = msgspec.json.decode(await self._client.call("GET", path))
-        except NotFound:
-            return None
-        return found
+        return crews(await found(self._client, OURS), await found(self._client, KUBE_PROXY))
 
 
 def _now() -> float:

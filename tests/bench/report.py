@@ -173,10 +173,11 @@ def as_json(phases: Sequence[Phase], machine: Machine, versions: Mapping[str, st
     return json.dumps(content, indent=2) + "\n"
 
 
-def write_between_markers(path: Path, text: str) -> None:
+def write_between_markers(path: Path, text: str, markers: tuple[str, str] = (BEGIN, END)) -> None:
     """Replace what stands between the markers in `path`. Raises NoMarkers, OSError."""
-    head, begin, rest = path.read_text().partition(BEGIN)
-    _, end, tail = rest.partition(END)
+    first, last = markers
+    head, begin, rest = path.read_text().partition(first)
+    _, end, tail = rest.partition(last)
     if not (begin and end):
-        raise NoMarkers(f"{path} has no lines {BEGIN} and {END} to put the table between")
-    path.write_text(f"{head}{BEGIN}\n{text}\n{END}{tail}")
+        raise NoMarkers(f"{path} has no lines {first} and {last} to put the table between")
+    path.write_text(f"{head}{first}\n{text}\n{last}{tail}")

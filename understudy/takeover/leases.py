@@ -14,6 +14,7 @@ from understudy.api.client import MERGE, Client
 from understudy.errors import AlreadyExists, Forbidden, NotFound
 from understudy.kinds.coordination import LEASES
 from understudy.loop import roster
+from understudy.takeover.read import found
 from understudy.takeover.seen import CLUSTER, LEASE_OF, NAMESPACE, Seen, see
 
 API = "understudy.dev/v1alpha1"
@@ -33,7 +34,9 @@ class Leases:
         """Who leads a component, who of ours is on call for it, and whether upstream could lead."""
         name, now = LEASE_OF[component], self._clock()
         candidates = await roster.listed(self._client, NAMESPACE, name, now)
-        return see(name, await self._get(LEASES.path(NAMESPACE, name)), candidates, now, await self._pods(name))
+        return see(
+            name, await found(self._client, LEASES.path(NAMESPACE, name)), candidates, now, await self._pods(name)
+        )
 
     async def annotate(self, component: str, annotations: Mapping[str, str | None]) -> None:
         """Write annotations, None takes one away. A Lease that is not there is made, with no holder."""
@@ -51,7 +54,7 @@ class Leases:
 
     async def control_plane(self) -> Object | None:
         """The ControlPlane, None if there is none or its kind is not even known."""
-        return await self._get(f"{CONTROL_PLANES}/{CLUSTER}")
+        return await found(self._client, f"{CONTROL_PLANES}/{CLUSTER}")
 
     async def direct(self, spec: Mapping[str, Any]) -> None:
         """Merge into the ControlPlane's spec."""
@@ -71,12 +74,5 @@ class Leases:
             answer = await self._client.call("GET", f"{PODS}?labelSelector=component%3D{lease}")
         except Forbidden:
             return []
-        found: list[Object] = msgspec.json.decode(answer)["items"]
-        return found
-
-    async def _get(self, path: str) -> Object | None:
-        try:
-            found: Object = msgspec.json.decode(await self._client.call("GET", path))
-        except NotFound:
-            return None
-        return found
+        listed: list[Object] = msgspec.json.decode(answer)["items"]
+        return listed

@@ -8,12 +8,11 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 
-import msgspec
-
 from understudy.api.client import MERGE, Client
 from understudy.errors import NotFound
 from understudy.operators.custom.addons import ADDONS
-from understudy.operators.custom.addons.addon import SETTLED, Addon, Object, Verdict, Write
+from understudy.operators.custom.addons.addon import SETTLED, Addon, Verdict, Write
+from understudy.takeover.read import found
 
 log = logging.getLogger(__name__)
 
@@ -30,8 +29,8 @@ class Addons:
         """One step of each towards what is wanted; those left out go back to upstream."""
         verdicts = {}
         for addon in self._every:
-            found = {name: await self._get(path) for name, path in addon.reads.items()}
-            verdicts[addon.name] = verdict = addon.decide(wanted.get(addon.name, False), found)
+            seen = {name: await found(self._client, path) for name, path in addon.reads.items()}
+            verdicts[addon.name] = verdict = addon.decide(wanted.get(addon.name, False), seen)
             for write in verdict.writes:
                 await self._send(addon, write)
         return verdicts
@@ -44,13 +43,6 @@ class Addons:
             if not left or asyncio.get_running_loop().time() >= end:
                 return left
             await asyncio.sleep(PAUSE)
-
-    async def _get(self, path: str) -> Object | None:
-        try:
-            found: Object = msgspec.json.decode(await self._client.call("GET", path))
-        except NotFound:
-            return None
-        return found
 
     async def _send(self, addon: Addon, write: Write) -> None:
         log.info("%s: %s %s: %s", addon.name, write.method, write.path, write.why)

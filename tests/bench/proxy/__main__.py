@@ -26,7 +26,8 @@ from tests.bench.proxy import contenders
 from tests.bench.proxy.contenders import KUBE_PROXY, OURS, Contender, Running, running
 from tests.bench.proxy.crowd import Crowd
 from tests.bench.proxy.lab import BACKENDS, PORT, Lab, NoRoot, lab
-from tests.bench.proxy.report import HEADINGS, Row, as_data, cells, markdown, write
+from tests.bench.proxy.report import HEADINGS, MARKERS, Row, as_data, cells, markdown
+from tests.bench.report import write_between_markers
 from tests.bench.stage import Stage
 from understudy.api.client import Client
 from understudy.api.config import connect, load
@@ -82,7 +83,7 @@ def main(json_file: Path | None, page: Path | None, **given: object) -> None:
     if json_file is not None:
         json_file.write_text(json.dumps(as_data(rows), indent=1))
     if page is not None:
-        write(page, text)
+        write_between_markers(page, text, MARKERS)
 
 
 def compare(wish: Wish, console: Console) -> list[Row]:

@@ -1,15 +1,14 @@
-"""What was measured, as a table for the terminal and for docs/benchmarks.md. Pure but for `write`.
+"""What was measured, as a table for the terminal and for docs/benchmarks.md. Pure.
 
 Used by `__main__`.
 """
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from statistics import quantiles
 from typing import Any
 
-BEGIN, END = "<!-- bench-proxy -->", "<!-- /bench-proxy -->"
+MARKERS = ("<!-- bench-proxy -->", "<!-- /bench-proxy -->")
 HEADINGS = (
     "Services",
     "",
@@ -67,12 +66,3 @@ def markdown(rows: Sequence[Row], title: str) -> str:
 
 def as_data(rows: Sequence[Row]) -> list[dict[str, Any]]:
     return [asdict(row) for row in rows]
-
-
-def write(path: Path, text: str) -> None:
-    """Between the markers. Raises ValueError if they are not there."""
-    head, begin, rest = path.read_text().partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{path} has no {BEGIN} … {END}")
-    path.write_text(f"{head}{BEGIN}\n{text}\n{END}{tail}")
