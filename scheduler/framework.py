@@ -27,7 +27,7 @@ steps are pure; what a plugin remembers changes in `reserve`, `unreserve` and `p
 
 from collections.abc import Callable, Generator, Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from understudy.kinds.kind import Kind
 from understudy.loop.controller import Right
@@ -37,6 +37,8 @@ from understudy.scheduler.columns import Columns, Mask, NodeView, Numbers, Rows
 from understudy.scheduler.kinds import Pod
 from understudy.scheduler.shape import PodInfo, Shape
 from understudy.state.view import View
+
+T = TypeVar("T")
 
 MAX_SCORE = 100
 
@@ -346,14 +348,21 @@ class Waiting(Protocol):
 class Handle:
     """What a plugin is made with, to look at: nodes, the pods on them, and the stores of what it `READS`.
 
-    `shared` holds, by name, what plugins keep together, those of all profiles: a volume is given away once.
+    `shared` holds what plugins keep together, those of all profiles: a volume is given away once.
     """
 
     columns: Columns
     cache: Cache
     view: View = field(default_factory=lambda: View({}))
     waiting: Waiting | None = None
-    shared: dict[str, Any] = field(default_factory=dict)
+    shared: dict[Any, Any] = field(default_factory=dict)
+
+    def share(self, make: Callable[["Handle"], T]) -> T:
+        """What `make` makes of this handle, the same for all who ask."""
+        if make not in self.shared:
+            self.shared[make] = make(self)
+        found: T = self.shared[make]
+        return found
 
 
 Arguments = Mapping[str, Any]

@@ -56,7 +56,7 @@ class _Memory:
 
 
 class Inventory:
-    """`version` moves with every change that may matter to any pod with claims."""
+    """One for all plugins (`handle.share`). `version` moves with each change that may matter to any pod with claims."""
 
     def __init__(self, handle: Handle) -> None:
         self._columns: Columns = handle.columns
@@ -78,14 +78,6 @@ class Inventory:
             store.hooks.append(saw)
             for each in store.all():
                 saw(each, None)
-
-    @staticmethod
-    def of(handle: Handle) -> "Inventory":
-        """The one that all plugins made with this handle share."""
-        found = handle.shared.get("inventory")
-        if not isinstance(found, Inventory):
-            found = handle.shared["inventory"] = Inventory(handle)
-        return found
 
     # What could be allocated
 

@@ -61,7 +61,7 @@ class DynamicResources:
     def __init__(self, arguments: Arguments, handle: Handle) -> None:
         no_arguments(NAME, arguments)
         self._handle = handle
-        self._inventory = Inventory.of(handle)
+        self._inventory = handle.share(Inventory)
         self._places = Places(handle.columns)
         self.HINTS = (
             Hint(RESOURCE_CLAIMS, self._may_help),

@@ -23,7 +23,7 @@ from understudy.scheduler.volumes.attached import (
     limits,
 )
 from understudy.scheduler.volumes.kinds import CSI_NODES
-from understudy.scheduler.volumes.sources import Claimed, claims
+from understudy.scheduler.volumes.sources import Claimed, mounts_claim
 from understudy.scheduler.volumes.storage import Storage
 
 NAME = "NodeVolumeLimits"
@@ -38,8 +38,8 @@ class NodeVolumeLimits:
     def __init__(self, arguments: Arguments, handle: Handle) -> None:
         no_arguments(NAME, arguments)
         self._columns = handle.columns
-        self._storage = Storage.of(handle)
-        self._attached = Attached.of(handle)
+        self._storage = handle.share(Storage)
+        self._attached = handle.share(Attached)
         self._detached = 0
         handle.view.store(VOLUME_ATTACHMENTS).hooks.append(self._saw_attachment)
         self.HINTS = (
@@ -107,8 +107,7 @@ class NodeVolumeLimits:
         return old is None or any(number > before.get(driver, 0) for driver, number in after.items())
 
     def _is_mounted(self, shape: Shape, new: Any, old: Any) -> bool:
-        mounted = ((each.namespace, each.name) for each in claims(shape.usage.mounts))
-        return old is None and new.key in mounted
+        return old is None and mounts_claim(shape.usage.mounts, new.key)
 
     def _leaves_room(self, shape: Shape, new: Any, old: Any) -> bool:  # noqa: ARG002 - it may help any of them
         return new is None

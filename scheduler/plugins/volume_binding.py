@@ -34,7 +34,7 @@ from understudy.scheduler.volumes.claims import is_bound, sort_out
 from understudy.scheduler.volumes.kinds import CSI_CAPACITIES, CSI_DRIVERS, PERSISTENT_VOLUMES, STORAGE_CLASSES
 from understudy.scheduler.volumes.matching import reachable
 from understudy.scheduler.volumes.places import Places
-from understudy.scheduler.volumes.sources import claims
+from understudy.scheduler.volumes.sources import claims, mounts_claim
 from understudy.scheduler.volumes.storage import READS, Promise, Storage
 from understudy.scheduler.volumes.verdicts import plan, verdicts
 
@@ -58,7 +58,7 @@ class VolumeBinding:
     def __init__(self, arguments: Arguments, handle: Handle) -> None:
         self._timeout = _timeout(arguments)
         self._handle = handle
-        self._storage = Storage.of(handle)
+        self._storage = handle.share(Storage)
         self._places = Places(handle.columns)
         self._verdicts: OrderedDict[Shape, tuple[_State, dict[str, Mask]]] = OrderedDict()
         self.HINTS = (
@@ -213,7 +213,7 @@ class VolumeBinding:
 
     def _is_mounted(self, shape: Shape, new: Any, _: Any) -> bool:
         """One of the pod's claims came or changed."""
-        return new is not None and any((each.namespace, each.name) == new.key for each in claims(shape.usage.mounts))
+        return new is not None and mounts_claim(shape.usage.mounts, new.key)
 
     def _may_be_had(self, shape: Shape, new: Any, _: Any) -> bool:
         """A volume that names one of the claims, that one of them names, or that is of the right class."""

@@ -21,6 +21,7 @@ from understudy.scheduler.volumes.sources import (
     Mount,
     RBDImage,
     claims,
+    mounts_claim,
 )
 from understudy.scheduler.volumes.storage import READS, Storage
 
@@ -41,7 +42,7 @@ class VolumeRestrictions:
     def __init__(self, arguments: Arguments, handle: Handle) -> None:
         no_arguments(NAME, arguments)
         self._columns = handle.columns
-        self._storage = Storage.of(handle)
+        self._storage = handle.share(Storage)
         self.HINTS = (Hint(PERSISTENT_VOLUME_CLAIMS, self._is_mounted), Hint(PODS, self._gives_back))
 
     def applies(self, shape: Shape) -> bool:
@@ -94,7 +95,7 @@ class VolumeRestrictions:
         return any(self._columns.mounted.users(each) for each in self._exclusive(shape))
 
     def _is_mounted(self, shape: Shape, new: Any, old: Any) -> bool:
-        return old is None and any((each.namespace, each.name) == new.key for each in _chosen(shape))
+        return old is None and mounts_claim(_chosen(shape), new.key)
 
     def _gives_back(self, shape: Shape, new: Any, old: Any) -> bool:
         """A pod that is gone used a claim that only one may use."""

@@ -17,7 +17,7 @@ from understudy.scheduler.topology import NOWHERE
 from understudy.scheduler.volumes.claims import DELAYED
 from understudy.scheduler.volumes.kinds import PERSISTENT_VOLUMES, STORAGE_CLASSES, PersistentVolume
 from understudy.scheduler.volumes.places import labelled
-from understudy.scheduler.volumes.sources import Claimed, claims
+from understudy.scheduler.volumes.sources import Claimed, claims, mounts_claim
 from understudy.scheduler.volumes.storage import READS, Storage
 from understudy.values import selector
 from understudy.values.requirement import Requirement
@@ -51,7 +51,7 @@ class VolumeZone:
 
     def __init__(self, arguments: Arguments, handle: Handle) -> None:
         no_arguments(NAME, arguments)
-        self._storage = Storage.of(handle)
+        self._storage = handle.share(Storage)
         self.HINTS = (
             Hint(PERSISTENT_VOLUME_CLAIMS, self._is_mounted),
             Hint(PERSISTENT_VOLUMES, self._is_of),
@@ -132,7 +132,7 @@ class VolumeZone:
     # What wakes
 
     def _is_mounted(self, shape: Shape, new: Any, _: Any) -> bool:
-        return new is not None and any((each.namespace, each.name) == new.key for each in _chosen(shape))
+        return new is not None and mounts_claim(_chosen(shape), new.key)
 
     def _is_of(self, shape: Shape, new: Any, _: Any) -> bool:
         found = (self._storage.claim(each) for each in _chosen(shape))

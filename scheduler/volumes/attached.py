@@ -92,11 +92,11 @@ def counts(there: Volumes, others: Volumes) -> Counter[str]:
 
 
 class Attached:
-    """Call `refresh` before reading."""
+    """One for all plugins (`handle.share`). Call `refresh` before reading."""
 
     def __init__(self, handle: Handle) -> None:
         self._columns: Columns = handle.columns
-        self._storage = Storage.of(handle)
+        self._storage = handle.share(Storage)
         self._limits: dict[str, Numbers] = {}
         self._counts: dict[str, Numbers] = {}
         self._volumes: dict[int, Volumes] = {}
@@ -109,14 +109,6 @@ class Attached:
         view.store(STORAGE_CLASSES).hooks.append(self._saw_class)
         view.store(CSI_NODES).hooks.append(self._saw_node)
         view.store(VOLUME_ATTACHMENTS).hooks.append(self._saw_attachment)
-
-    @staticmethod
-    def of(handle: Handle) -> "Attached":
-        """The one that all plugins made with this handle share."""
-        found = handle.shared.get("attached")
-        if not isinstance(found, Attached):
-            found = handle.shared["attached"] = Attached(handle)
-        return found
 
     def refresh(self) -> None:
         """Count again where anything has changed."""

@@ -106,6 +106,11 @@ def claims(of: Iterable[Mount]) -> list[Claimed]:
     return [each for each in of if isinstance(each, Claimed)]
 
 
+def mounts_claim(of: Iterable[Mount], key: tuple[str, str]) -> bool:
+    """Whether the claim of that namespace and name is among what is mounted."""
+    return any((each.namespace, each.name) == key for each in claims(of))
+
+
 def _disk(volume: Volume) -> Disk | None:
     return (
         volume.gcePersistentDisk

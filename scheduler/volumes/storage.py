@@ -49,7 +49,7 @@ class Promise:
 
 
 class Storage:
-    """`version` moves with every change that may matter to any pod with claims."""
+    """One for all plugins (`handle.share`). `version` moves with each change that may matter to any pod with claims."""
 
     def __init__(self, handle: Handle) -> None:
         self.view = handle.view
@@ -59,14 +59,6 @@ class Storage:
         self._chosen: dict[Key, dict[str, str]] = {}
         for kind in READS:
             self.view.store(kind).hooks.append(self._changed)
-
-    @staticmethod
-    def of(handle: Handle) -> "Storage":
-        """The one that all plugins made with this handle share."""
-        found = handle.shared.get("storage")
-        if not isinstance(found, Storage):
-            found = handle.shared["storage"] = Storage(handle)
-        return found
 
     # What there is
 

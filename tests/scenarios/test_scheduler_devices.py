@@ -12,6 +12,7 @@ from understudy.api.client import Client
 from understudy.loop.controller import REGISTRY
 from understudy.loop.run import Manager
 from understudy.operators import resourceclaim  # noqa: F401 - registers it
+from understudy.scheduler.devices.inventory import Inventory
 from understudy.testing.fake import FakeApi, loop_clock
 from understudy.testing.faults import BROKEN, CONFLICT, LOST_AFTER, Fault, Faults
 from understudy.testing.kubelet import add_nodes
@@ -89,7 +90,7 @@ def held(play: Play) -> dict[str, list[str]]:
 
 
 def nothing_promised(play: Play) -> bool:
-    return not play.scheduler.loop.state.handle.shared["inventory"]._promises
+    return not play.scheduler.loop.state.handle.share(Inventory)._promises
 
 
 async def test_a_claim_gets_its_devices_with_the_first_pod() -> None:

@@ -12,6 +12,7 @@ from understudy.api.client import Client
 from understudy.loop.controller import REGISTRY
 from understudy.loop.run import Manager
 from understudy.operators import ephemeralvolume, pvbinder  # noqa: F401 - registers them
+from understudy.scheduler.volumes.storage import Storage
 from understudy.testing.fake import FakeApi, loop_clock
 from understudy.testing.faults import BROKEN, CONFLICT, LOST_AFTER, Fault, Faults
 from understudy.testing.kubelet import add_nodes
@@ -79,7 +80,7 @@ def bound(play: Play) -> dict[str, str]:
 
 def nothing_promised(play: Play) -> bool:
     """Whether all that was kept for pods has been given back or handed over."""
-    storage = play.scheduler.loop.state.handle.shared["storage"]
+    storage = play.scheduler.loop.state.handle.share(Storage)
     return not (storage._given or storage._chosen or storage._promises)
 
 

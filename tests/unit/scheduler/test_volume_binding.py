@@ -25,6 +25,7 @@ from understudy.scheduler.plugins.volume_binding import VolumeBinding
 from understudy.scheduler.plugins.volume_zone import VolumeZone
 from understudy.scheduler.shape import PodInfo, Shape
 from understudy.scheduler.volumes.kinds import PersistentVolume
+from understudy.scheduler.volumes.storage import Storage
 
 HOST, ZONE = "kubernetes.io/hostname", "topology.kubernetes.io/zone"
 FAR = "node(s) didn't match PersistentVolume's node affinity"
@@ -313,7 +314,7 @@ def test_the_smallest_volume_is_bound_and_the_rest_is_the_binders() -> None:
     with pytest.raises(StopIteration):
         steps.send(True)
     plugin.post_bind(pod, "n1")
-    assert stock.handle.shared["storage"].promised(pod.uid) is None
+    assert stock.handle.share(Storage).promised(pod.uid) is None
 
 
 def waiting(stock: Warehouse, name: str) -> tuple[Any, Until]:
