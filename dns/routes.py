@@ -44,7 +44,7 @@ class Routes:
         """From now on as `config` says, every `to` in it an address. Raises OSError, and all stays as it was."""
         before = self._ways
         wanted = {zone.zone: (zone.forward, zone.cache) for zone in config.zones}
-        ways = {way: before.get(way) or self._make(way) for way in dict.fromkeys(wanted.values())}
+        ways = {way: before[way] if way in before else self._make(way) for way in dict.fromkeys(wanted.values())}
         for forwarder in ways.values():
             forwarder.looping = False  # to be found out anew
         self._ways = ways

@@ -218,6 +218,16 @@ async def test_what_is_often_asked_for_is_renewed_before_it_runs_out() -> None:
     assert len(others.asked) == asked, "what nobody asks for is not renewed"
 
 
+async def test_what_is_seldom_asked_for_is_not_renewed() -> None:
+    others = Others(a=good)
+    forwarder = others.forwarder(cache=Cache(prefetch=Prefetch(amount=2, seconds=1, share=1)))
+    await answer(forwarder)
+    for _ in range(4):
+        await asyncio.sleep(3)
+        await answer(forwarder)
+    assert forwarder.counts.renewed == 0, "never twice within a second"
+
+
 async def test_negative_answers_have_their_own_bound() -> None:
     others = Others(a=lambda data: reply_to(data, rcode=NXDOMAIN, authority=(soa(100, 100),)))
     forwarder = others.forwarder(cache=Cache(negativeSeconds=5))
