@@ -39,6 +39,11 @@ topologySpreadConstraints:
       matchLabels: {{- include "understudy.selector" $ | nindent 8 }}
   {{- end }}
 {{- include "understudy.pki.pod" . }}
+{{- with .values.pluginConfigMap }}
+volumes:
+  - name: plugins
+    configMap: {name: {{ . }}}
+{{- end }}
 containers:
   - name: {{ .name }}
     {{- include "understudy.containerCommon" . | nindent 4 }}
@@ -52,6 +57,10 @@ containers:
     {{- if include "understudy.pki.on" . }}
     volumeMounts:
       - {name: pki, mountPath: /pki, readOnly: true}
+    {{- end }}
+    {{- if .values.pluginConfigMap }}
+    volumeMounts:
+      - {name: plugins, mountPath: /plugins, readOnly: true}
     {{- end }}
 {{- end }}
 
