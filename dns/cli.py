@@ -43,6 +43,8 @@ def query(name: str, kind: str, server: str | None, tcp: bool, timeout: float) -
         if not found_servers:
             raise click.UsageError(f"{RESOLV_CONF} names no server: give one with --server")
         to = target(found_servers[0])
+        if to.tls:
+            raise click.UsageError(f"--server {server}: it is asked over UDP and TCP only")
         answer = asyncio.run(ask((to.host, to.port), name, number, tcp=tcp, timeout=timeout))
         lines = show(answer)
     except (ConfigError, Malformed) as error:

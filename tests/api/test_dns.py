@@ -4,11 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from click.testing import CliRunner
+
 from tests.api.world import Place, World, path, workload
 from tests.unit.dns.decoder import Message, ask, decode
 from tests.unit.dns.wires import over_tcp, over_udp
 from understudy.api.client import Client
 from understudy.api.config import connect, load
+from understudy.cli import main
 from understudy.cluster.rest import Object
 from understudy.dns.component import Dns
 from understudy.dns.names import AAAA, CNAME, NOERROR, NXDOMAIN, PTR, SERVFAIL, SRV, TXT, A
@@ -129,3 +132,13 @@ async def test_an_api_server_that_is_away_takes_no_names_with_it(world: World) -
         assert said.rcode != SERVFAIL
         assert said.answer
     world.repair()
+
+
+def test_which_objects_make_a_name_is_explained_from_the_live_api(world: World) -> None:
+    name = "kubernetes.default.svc.cluster.local"
+    asked = ["explain", f"name/{name}", "--kubeconfig", str(world.cluster.kubeconfig())]
+    result = CliRunner().invoke(main, asked)
+    ip = world.api.get(path("services", "default", "kubernetes"))["spec"]["clusterIP"]
+    assert result.exit_code == 0, result.output
+    assert result.output.startswith(f"{name}. 30 IN A {ip}\n")
+    assert f"Service default/kubernetes: ClusterIP {ip}" in result.output

@@ -79,6 +79,7 @@ def test_what_is_printed(args: list[str], code: int, said: str) -> None:
         (["a", "--type", "TYPE99999", "--server", HOST], "--type TYPE99999"),
         (["a..b", "--server", HOST], "label"),
         (["a", "--server", "none"], "no server"),
+        (["a", "--server", "tls://9.9.9.9"], "UDP and TCP only"),
     ],
 )
 def test_what_cannot_be_asked(args: list[str], said: str) -> None:
