@@ -58,6 +58,7 @@ class Succession:
 
     def __init__(self, client: Client, leftovers: Sequence[Leftovers]) -> None:
         self._client, self._leftovers = client, leftovers
+        self._busy = asyncio.Lock()
 
     async def run(self) -> None:
         """Clean after kube-proxy, whenever it has left."""
@@ -94,7 +95,8 @@ class Succession:
             _, theirs = await self._crews()
             if not may_clean(theirs):
                 return True
-            removed = sum([await asyncio.to_thread(each.remove) for each in self._leftovers])
+            async with self._busy:
+                removed = sum([await asyncio.to_thread(each.remove) for each in self._leftovers])
         except (ApiError, Lost, HostError) as error:
             log.warning("kube-proxy's rules could not be cleaned away: %s; trying again", error)
             return True
@@ -109,7 +111,8 @@ class Succession:
         return True
 
     async def _serving(self) -> bool:
-        return any([await asyncio.to_thread(each.serving) for each in self._leftovers])
+        async with self._busy:
+            return any([await asyncio.to_thread(each.serving) for each in self._leftovers])
 
     async def _crews(self) -> tuple[Crew | None, Crew | None]:
         return crews(await found(self._client, OURS), await found(self._client, KUBE_PROXY))

@@ -9,9 +9,10 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from errno import EAFNOSUPPORT, EOPNOTSUPP
+from typing import Any, ParamSpec, TypeVar
 
 from understudy.kinds.meta import Key
 from understudy.proxy.network.host import HostError
@@ -25,6 +26,9 @@ from understudy.proxy.service.statements import Family
 from understudy.proxy.service.world import World
 
 log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 GROWTH = 0.2
 """Seconds the kernel may take to enlarge a map."""
@@ -44,6 +48,7 @@ class FamilySync:
         self._look_again = 0.0
         self._rules = rules
         self._flows = flows
+        self._work: asyncio.Future[Any] | None = None
 
     async def everything(self, world: World, facts: Facts) -> None:
         """Render all Services and load that in place of whatever is there."""
@@ -79,7 +84,7 @@ class FamilySync:
     async def verify(self) -> bool:
         """Whether the kernel holds what it shall. What is wrong in a few elements is put right at once."""
         model = self.model
-        if model is None or time.monotonic() < self._look_again or await asyncio.to_thread(self._rules.intact):
+        if model is None or time.monotonic() < self._look_again or await self._blocking(self._rules.intact):
             return model is not None
         wrong = await self._wrong(model)
         if wrong:  # a map that is just being enlarged can be listed with elements left out
@@ -94,17 +99,24 @@ class FamilySync:
             await self._change(wrong)
         return True
 
+    async def _blocking(self, work: Callable[P, T], *args: P.args, **more: P.kwargs) -> T:
+        """In a thread, which goes on if we are cancelled."""
+        task = self._work = asyncio.ensure_future(asyncio.to_thread(work, *args, **more))
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return await asyncio.shield(task)
+
     async def _wrong(self, model: Model) -> Changes | None:
         """What would put the elements right; None if more than those is wrong."""
         begun = time.monotonic()
-        held = await asyncio.to_thread(self._rules.held)
+        held = await self._blocking(self._rules.held)
         now = time.monotonic()
         self._look_again = now + (now - begun) * REST
         return difference(held, model.elements) if held is not None else None
 
     async def remove(self) -> None:
         """Take the table off the node."""
-        await asyncio.to_thread(self._rules.remove)
+        await asyncio.gather(*([self._work] if self._work else ()), return_exceptions=True)  # it may be writing
+        await self._blocking(self._rules.remove)
 
     def close(self) -> None:
         self._rules.close()
@@ -113,7 +125,7 @@ class FamilySync:
     async def _load(self, model: Model) -> bool:
         """Whether there is a table now: without the family in the kernel nobody misses it but a Service that has it."""
         try:
-            await asyncio.to_thread(self._rules.load, model.chains, model.elements)
+            await self._blocking(self._rules.load, model.chains, model.elements)
         except Refused as refused:
             self.absent = refused.number in (EAFNOSUPPORT, EOPNOTSUPP) and not model.elements["cluster-ips"]
             if not self.absent:
@@ -125,7 +137,7 @@ class FamilySync:
 
     async def _change(self, changes: Changes) -> None:
         try:
-            await asyncio.to_thread(self._rules.change, changes)
+            await self._blocking(self._rules.change, changes)
         except BaseException:
             self.model = None  # whatever was done or not: the next pass writes everything
             raise

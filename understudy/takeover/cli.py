@@ -43,7 +43,7 @@ def show(kubeconfig: Path | None, context: str | None) -> int:
     console = for_output()
     console.print(leaders(seen))
     console.print(replicas(seen))
-    for line in conditions(plane):
+    for line in (*addons(plane), *conditions(plane)):
         console.print(line, markup=False, soft_wrap=True)
     return 0 if all(each.leader != "none" for each in seen.values()) else NOBODY
 
@@ -98,6 +98,16 @@ def replicas(seen: "dict[str, Seen]") -> "Table | str":
         for candidate in each.on_call:
             table.add_row(component, candidate.identity, candidate.state, candidate.choice)
     return table
+
+
+def addons(plane: "Object | None") -> list[str]:
+    """Who serves what no Lease is about, by the ControlPlane's status, a line each."""
+    status = (plane or {}).get("status") or {}
+    return [
+        f"{name} is served by {part['leader']}, {part['ready']} of {part['desired']} pods of ours are ready"
+        for name, part in status.items()
+        if isinstance(part, dict) and "desired" in part
+    ]
 
 
 def conditions(plane: "Object | None") -> list[str]:

@@ -138,6 +138,12 @@ def test_conditions_are_a_line_each() -> None:
     assert cli.conditions(None) == ["there is no ControlPlane"]
 
 
+def test_add_ons_are_told_of_by_the_control_planes_status() -> None:
+    status = {"serviceProxy": {"leader": "upstream", "ready": 2, "desired": 3}, "scheduler": {"leader": "none"}}
+    assert cli.addons({"status": status}) == ["serviceProxy is served by upstream, 2 of 3 pods of ours are ready"]
+    assert cli.addons(None) == cli.addons({}) == []
+
+
 def test_components_are_named_once() -> None:
     assert cli.chosen(["scheduler", "scheduler"], False) == ["scheduler"]
     with pytest.raises(click.UsageError):
