@@ -12,8 +12,9 @@ from understudy.scheduler.terms import ALONE, SYSTEM_SPREAD, Badge, Constraint, 
 from understudy.values import selector
 from understudy.values.selector import Selector
 
+PLAIN_OWNER = "replicationcontrollers"
 OWNERS = {
-    ("v1", "ReplicationController"): "replicationcontrollers",
+    ("v1", "ReplicationController"): PLAIN_OWNER,
     ("apps/v1", "ReplicaSet"): "replicasets.apps",
     ("apps/v1", "StatefulSet"): "statefulsets.apps",
 }
@@ -149,6 +150,10 @@ class Surroundings:
         of_owner = None if owner is None or kind is None else self._owners.get((kind, pod.namespace, owner.name))
         if of_owner is None or of_owner.nothing:
             return selector.of(merged)
+        if kind == PLAIN_OWNER:
+            # Its labels are merged with those of the Services, and prevail.
+            own = {each.key for each in of_owner.requirements}
+            merged = tuple(each for each in merged if each.key not in own)
         return selector.of(dict.fromkeys([*merged, *of_owner.requirements]))
 
 

@@ -273,6 +273,20 @@ def test_pods_of_a_replica_set_are_spread_by_default_even_over_nodes_without_a_z
     assert len(set(spread_points(owned(9), both).values())) > 2
 
 
+def test_labels_of_a_replication_controller_prevail_over_those_of_services() -> None:
+    """As upstream merges them; those of other owners are requirements beside the Services'."""
+    both = by_zone(2)
+    owner = {"apiVersion": "v1", "kind": "ReplicationController", "name": "rc", "uid": "rc", "controller": True}
+    meta = {"name": "rc", "namespace": "default", "uid": "rc"}
+    controller = msgspec.convert({"metadata": meta, "spec": {"selector": {"app": "db"}}}, PlainSelecting)
+    both.surroundings.saw_service(service(selector={"app": "web", "pod-template-hash": "1"}), None)
+    both.surroundings.saw_owner("replicationcontrollers", controller, None)
+
+    social = both.shapes.describe(owned(1, ownerReferences=[owner])).shape.social
+    assert social is not None
+    assert [str(each.selector) for each in social.soft[0].group.matches] == ["app=db,pod-template-hash=1"]
+
+
 def test_nobody_is_spread_by_default_without_a_service_or_an_owner() -> None:
     both = by_zone()
     assert both.shapes.describe(owned(1)).shape.social is None
