@@ -6,8 +6,9 @@ partitionable devices, taints and binding conditions off, as they are by default
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from understudy.scheduler.devices.expressions import Answer, matches
@@ -29,19 +30,19 @@ class DeviceId(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Offer:
-    """A device of a slice. Those of one `kind` are the same to every request."""
+    """A device of a slice. Those of one `kind` are the same to every request; `said` is what selectors say of them."""
 
     id: DeviceId
     device: Device
     slice: ResourceSliceSpec
     kind: int
-    _said: dict[str, Answer] = field(default_factory=dict)
+    said: dict[str, Answer]
 
     def matches(self, expression: str) -> Answer:
         """Whether a selector is about this device."""
-        found = self._said.get(expression)
+        found = self.said.get(expression)
         if found is None:
-            found = self._said[expression] = matches(expression, self.id.driver, self.device)
+            found = self.said[expression] = matches(expression, self.id.driver, self.device)
         return found
 
     def attribute(self, name: str) -> Attribute | None:
@@ -80,8 +81,15 @@ def shelf(of: ResourceSlice) -> Shelf:
         same = (tuple(sorted(each.attributes.items(), key=_key)), tuple(sorted(each.capacity.items(), key=_key)))
         special = bool(each.consumesCounters), each.bindingConditions
         kind = kinds.setdefault((*same, *special), len(kinds))
-        offers.append(Offer(DeviceId(spec.driver, spec.pool.name, each.name), each, spec, kind))
+        said = _answers(spec.driver, same)
+        offers.append(Offer(DeviceId(spec.driver, spec.pool.name, each.name), each, spec, kind, said))
     return Shelf(of.name, spec, tuple(offers))
+
+
+@lru_cache(maxsize=16384)
+def _answers(driver: str, same: Hashable) -> dict[str, Answer]:  # noqa: ARG001 - what is the same to selectors
+    """What was said of such devices: most nodes have the same ones."""
+    return {}
 
 
 def is_near(spec: ResourceSliceSpec, node: Node) -> bool:

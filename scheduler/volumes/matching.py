@@ -6,11 +6,11 @@ Claims go by size, and no volume goes to two of them. Called by the plugin Volum
 storage/volume/pv_helpers.go.
 """
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Iterator
 
 import numpy as np
 
-from understudy.kinds.binding import capacity, class_of, class_of_volume, is_enough, modes_do, requested
+from understudy.kinds.binding import class_of, class_of_volume, is_enough, modes_do, requested
 from understudy.kinds.core import PersistentVolumeClaim
 from understudy.scheduler.columns import Mask
 from understudy.scheduler.kinds import Node
@@ -71,12 +71,11 @@ def _named(claim: PersistentVolumeClaim, storage: Storage) -> PersistentVolume |
     return next((each for each in kept if is_enough(each, claim)), None)
 
 
-def _candidates(claim: PersistentVolumeClaim, storage: Storage) -> list[PersistentVolume]:
+def _candidates(claim: PersistentVolumeClaim, storage: Storage) -> Iterator[PersistentVolume]:
     """What would do wherever it can be reached, the smallest first."""
     wanted = _selector(claim)
     volumes = (each for each in storage.free(class_of(claim)) if wanted.matches(each.metadata.labels))
-    suitable = (each for each in volumes if is_enough(each, claim) and modes_do(each, claim))
-    return sorted(suitable, key=_size)
+    return (each for each in volumes if is_enough(each, claim) and modes_do(each, claim))
 
 
 def _selector(claim: PersistentVolumeClaim) -> Selector:
@@ -87,7 +86,3 @@ def _selector(claim: PersistentVolumeClaim) -> Selector:
         return selectors.from_spec(claim.spec.selector)
     except ValueError:
         return selectors.NOTHING
-
-
-def _size(volume: PersistentVolume) -> tuple[int, str]:
-    return capacity(volume, exact=True), volume.name

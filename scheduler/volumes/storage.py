@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from understudy.kinds.binding import SELECTED_NODE, class_of, free_of_class, named_claim
+from understudy.kinds.binding import SELECTED_NODE, capacity, class_of, free_of_class, named_claim
 from understudy.kinds.core import PERSISTENT_VOLUME_CLAIMS, PersistentVolumeClaim
 from understudy.kinds.kind import Kind
 from understudy.kinds.meta import Key
@@ -57,8 +57,10 @@ class Storage:
         self._promises: dict[str, tuple[str, Promise]] = {}
         self._given: dict[str, Key] = {}
         self._chosen: dict[Key, dict[str, str]] = {}
+        self._ordered: dict[str, list[PersistentVolume]] = {}
         for kind in READS:
             self.view.store(kind).hooks.append(self._changed)
+        self.view.store(PERSISTENT_VOLUMES).hooks.append(self._saw_volume)
 
     # What there is
 
@@ -88,8 +90,11 @@ class Storage:
         return [every[name] for name in sorted(every)]
 
     def free(self, name: str) -> Iterator[PersistentVolume]:
-        """The volumes of that class that any claim may have."""
-        return (each for each in self.view.by(PERSISTENT_VOLUMES, FREE, name) if each.name not in self._given)
+        """The volumes of that class that any claim may have, the smallest first."""
+        ordered = self._ordered.get(name)
+        if ordered is None:
+            ordered = self._ordered[name] = sorted(self.view.by(PERSISTENT_VOLUMES, FREE, name), key=_size)
+        return (each for each in ordered if each.name not in self._given)
 
     # What is promised
 
@@ -127,3 +132,10 @@ class Storage:
 
     def _changed(self, new: Any, old: Any) -> None:  # noqa: ARG002 - what a store calls a hook with
         self.version += 1
+
+    def _saw_volume(self, new: Any, old: Any) -> None:  # noqa: ARG002 - what a store calls a hook with
+        self._ordered.clear()
+
+
+def _size(volume: PersistentVolume) -> tuple[int, str]:
+    return capacity(volume, exact=True), volume.name
