@@ -7,6 +7,7 @@ pkg/scheduler/schedule_one.go.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
@@ -22,6 +23,7 @@ from understudy.scheduler.consult import Consultation
 from understudy.scheduler.diagnosis import no_node
 from understudy.scheduler.framework import Named, Refused, Steps, Until, Writing
 from understudy.scheduler.held import Held, Pending
+from understudy.scheduler.metrics import PERMIT_SECONDS, PLUGIN_SECONDS
 from understudy.scheduler.shape import PodInfo
 from understudy.scheduler.status import UNSCHEDULABLE
 
@@ -98,12 +100,17 @@ class Binder:
 
     async def _prepare(self, info: PodInfo, node: str) -> Result | None:
         """None if the pod may be bound now."""
+        held, began = info.uid in self._held.held(), time.perf_counter()
         refused = await self._held.wait(info.uid)
+        if held:
+            PERMIT_SECONDS.labels("Unschedulable" if refused else "Success").observe(time.perf_counter() - began)
         if refused:
             return Result(Outcome.FAILED, f"{no_node(1)} 1 {refused}.", UNSCHEDULABLE)
         for each in info.shape.asked.pre_bind:
-            steps = each.pre_bind(info, node)
+            began, steps = time.perf_counter(), each.pre_bind(info, node)
             error = "" if steps is None else await self.play(each, steps, info)
+            took, status = time.perf_counter() - began, "Error" if error else "Success"
+            PLUGIN_SECONDS.labels(each.NAME, "PreBind", status).observe(took)
             if error:
                 return Result(Outcome.FAILED, f'running PreBind plugin "{each.NAME}": {error}')
         return None

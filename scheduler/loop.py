@@ -30,7 +30,7 @@ from understudy.scheduler.framework import PostFilter, Steps
 from understudy.scheduler.gated import Gated
 from understudy.scheduler.held import Pending
 from understudy.scheduler.kinds import PODS, Labelled, Node, Pod
-from understudy.scheduler.metrics import ALGORITHM_SECONDS, SAMPLED, sample
+from understudy.scheduler.metrics import ALGORITHM_SECONDS, SAMPLED, point, sample
 from understudy.scheduler.queue import Entry, Queue
 from understudy.scheduler.registry import PLUGINS
 from understudy.scheduler.registry import Entry as PluginEntry
@@ -397,7 +397,9 @@ class Loop:
         """Bind at once: one of `_sending` already."""
         pod = entry.info.pod
         try:
+            began = time.perf_counter()
             result = await bind(self._client, pod, node)
+            point("Bind", "Success", pod.spec.schedulerName).observe(time.perf_counter() - began)
         except Fenced:
             self._fenced(pod)
             return

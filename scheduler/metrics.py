@@ -104,6 +104,12 @@ def attempted(result: str, profile: str, seconds: float) -> None:
     durations.observe(seconds)
 
 
+@lru_cache(maxsize=4096)
+def point(name: str, status: str, profile: str) -> Any:
+    """Durations of an extension point that is not sampled."""
+    return POINT_SECONDS.labels(name, status, profile)
+
+
 @lru_cache(maxsize=MANY + 1)
 def _sli(label: str) -> Any:
     return SLI_SECONDS.labels(label)
