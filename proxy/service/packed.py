@@ -16,6 +16,14 @@ def address(ip: str) -> bytes:
     return inet_pton(AF_INET6 if ":" in ip else AF_INET, ip)
 
 
+def is_plain(ip: str) -> bool:
+    """Whether it is an IPv4 address in the one form that such have."""
+    try:
+        return ":" not in ip and len(address(ip)) == 4
+    except OSError:
+        return False
+
+
 def read_address(ip: str) -> bytes:
     """Of what somebody wrote: leading zeros of IPv4 numbers are dropped, as upstream does; b"" if it is none."""
     try:

@@ -130,5 +130,7 @@ def _ranges(given: Collection[str], family: Family) -> tuple[str, ...]:
 
 def shortest(address: str) -> str:
     """ "" if it is none; leading zeros of IPv4 numbers are dropped, as upstream does."""
+    if packed.is_plain(address):
+        return address
     data = packed.read_address(address)
     return packed.text(data) if data else ""

@@ -56,7 +56,7 @@ class FamilySync:
         begun = time.perf_counter()
         with _without_collector():
             model = Model(facts)
-            for key in list(world.services.keys()):
+            for key in world.keys_of(self.family):
                 _put(model, world, key)
             model.settle()
             loaded = await self._load(model)

@@ -46,6 +46,11 @@ class World:
             return ()
         return serve(service, self.slices_of(key), facts, self.where)
 
+    def keys_of(self, family: Family) -> list[Key]:
+        """The Services with a cluster IP of the family."""
+        every = ((key, self.services.get(key)) for key in self.services.keys())  # noqa: SIM118 - a Store is no dict
+        return [key for key, service in every if service is not None and is_in(service, family)]
+
     def slices_of(self, key: Key) -> Sequence[ProxySlice]:
         return self.slices.by(BY_SERVICE, str(key))
 
