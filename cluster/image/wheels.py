@@ -25,6 +25,8 @@ GLIBC: Final = 36
 OLDEST_GLIBC: Final = 17
 NOT_NEEDED: Final = frozenset({"kubernetes"})
 """Only for exec plugins of a kubeconfig, and a pod has none. It would be a fifth of the image."""
+EXTRAS: Final = ("cel",)
+"""The image has what these bring. Not `ingress`: Envoy would be a third of it, and is not in the chart yet."""
 HINT = "The wheels come from where pip is set up to look (`pip config list`). Check the network, then run it again."
 
 
@@ -47,12 +49,13 @@ def wheels(checkout: Path, python: str, places: Places, say: Callable[[str], Non
 
 
 def requirements(checkout: Path) -> list[str]:
-    """What pyproject.toml asks for at run time, extras too, but what an image can do without. Raises ClusterError."""
+    """What pyproject.toml asks for at run time, EXTRAS too, but what an image can do without. Raises ClusterError."""
     try:
         project = tomllib.loads((checkout / "pyproject.toml").read_text())["project"]
     except FileNotFoundError:
         raise ClusterError("The image is built from a checkout of the project; this is an installed package.") from None
-    every: list[str] = [*project["dependencies"], *chain(*project.get("optional-dependencies", {}).values())]
+    extras: dict[str, list[str]] = project.get("optional-dependencies", {})
+    every: list[str] = [*project["dependencies"], *chain(*(extras.get(name, ()) for name in EXTRAS))]
     return [one for one in every if not one.startswith(tuple(NOT_NEEDED))]
 
 

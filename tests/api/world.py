@@ -31,6 +31,7 @@ ROOTS = {
     "batch/v1": ("jobs",),
     "discovery.k8s.io/v1": ("endpointslices",),
     "coordination.k8s.io/v1": ("leases",),
+    "networking.k8s.io/v1": ("ingresses",),
     "example.com/v1": ("widgets", "masters"),
 }
 """The API groups of what the tests use; all else is of the core group."""

@@ -58,6 +58,7 @@ def test_each_component_can_be_made_and_takes_part_in_upstreams_election() -> No
         "operator": "understudy-operator",
         "node-agent": "",
         "dns": "",
+        "ingress": "",
         "service-proxy": "",
     }
     for entry in COMPONENTS.values():

