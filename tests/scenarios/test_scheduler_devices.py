@@ -203,3 +203,24 @@ async def test_an_error_leaves_nothing_promised() -> None:
         await play.on(0.8)
         assert (play.where(), play.page("state")["counted"], nothing_promised(play)) == ({"web": None}, 0, True)
         assert play.condition("web")["message"].startswith('running PreBind plugin "DynamicResources": ')
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_in_bad_weather_each_device_has_one_claim_and_its_pod_beside_it(seed: int) -> None:
+    faults = Faults(seed, rate=0.2, event_rate=0.1)
+    async with world((1, 2, 2), faults=faults) as play:
+        play.api.apply(template())
+        for number in range(7):
+            play.api.apply(of_template(f"web-{number}"))
+            await play.on(0.3)
+        await play.on(60)
+        faults.calm()
+        await play.on(400)
+        claims = list(held(play).values())
+        devices = [device for device, *_ in claims]
+        assert len(set(devices)) == len(devices) == 5
+        assert nothing_promised(play)
+        where = play.where()
+        for device, *users in claims:
+            assert all(where[name] == device.partition("/")[0] for name in users)
+        assert sum(node is not None for node in where.values()) == 5

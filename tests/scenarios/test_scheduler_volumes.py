@@ -257,3 +257,23 @@ async def test_a_pod_that_is_deleted_while_its_volume_is_made() -> None:
         await play.on(5)
         assert nothing_promised(play)
         assert play.page("state")["counted"] == 0
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_in_bad_weather_each_volume_has_one_claim_and_its_pod_beside_it(seed: int) -> None:
+    faults = Faults(seed, rate=0.2, event_rate=0.1)
+    async with world(nodes=4, faults=faults) as play:
+        for number in range(1, 5):
+            play.api.apply(volume(f"pv-{number}", f"node-{number}"))
+        for number in range(6):
+            play.api.apply(claim(f"web-{number}"))
+            play.api.apply(with_claim(f"web-{number}", f"web-{number}"))
+            await play.on(0.3)
+        await play.on(60)
+        faults.calm()
+        await play.on(400)
+        found, where = bound(play), play.where()
+        assert len(set(found.values())) == len(found) == 4
+        for name, node in where.items():
+            assert node == (found[name].replace("pv", "node") if name in found else None)
+        assert nothing_promised(play)
