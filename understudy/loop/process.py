@@ -7,6 +7,7 @@ begin.
 """
 
 import asyncio
+import gc
 import logging
 import os
 import secrets
@@ -39,6 +40,9 @@ TIMES = (15.0, 10.0)
 ON_CALL_TIMES = (11.0, 7.0)
 """The same on call. Upstream looks every 2 to 4.4 s: it leads again at most two such pauses and the duration, 19.8 s,
 after the last sign of life of ours."""
+
+CYCLES = (50_000, 20, 20)
+"""How many objects more, and how many looks, before Python looks for cycles: what the stores hold has none."""
 
 Pages = Mapping[str, Callable[[Mapping[str, str]], Any]]
 
@@ -101,6 +105,8 @@ async def run(options: Options, make: Make) -> int:
 
     Raises ConfigError, OSError; Lost if nobody answers at first, Unauthorized if the credentials are refused then.
     """
+    gc.freeze()  # modules stay for good, and are most of what would be looked at
+    gc.set_threshold(*CYCLES)
     connection = load(options.kubeconfig, options.context)
     client = Client(connect(connection, size=options.connections))
     recorder = Recorder(client)
