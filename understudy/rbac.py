@@ -27,6 +27,7 @@ LISTED: Mapping[str, str] = {
     "operator": "understudy.operators.custom.operator:operator_rules",
     "node-agent": "understudy.proxy.rights:rules",
     "dns": "understudy.dns.rights:rules",
+    "ingress": "understudy.proxy.ingress.rights:rules",
     "service-proxy": "understudy.proxy.service.rights:rules",
     "hooks": "understudy.withdraw:rules",
     "tidy": "understudy.tidy:rules",
