@@ -13,15 +13,8 @@ from understudy.scheduler.columns import Columns, Mask, NodeView, Rows
 from understudy.scheduler.framework import Arguments, Handle, Hint, Rejection, no_arguments
 from understudy.scheduler.shape import Shape
 from understudy.scheduler.volumes import storage
-from understudy.scheduler.volumes.attached import (
-    MODERN,
-    Attached,
-    attachable,
-    attachments,
-    counts,
-    is_migratable,
-    limits,
-)
+from understudy.scheduler.volumes.attachable import MODERN, attachable, attachments, counts, is_migratable, limits
+from understudy.scheduler.volumes.attached import Attached
 from understudy.scheduler.volumes.kinds import CSI_NODES
 from understudy.scheduler.volumes.sources import Claimed, mounts_claim
 from understudy.scheduler.volumes.storage import Storage
