@@ -214,13 +214,29 @@ class DynamicResources:
     # When nothing fits
 
     def post_filter(self, info: PodInfo) -> Attempt:
-        """Undo an allocation that nobody else uses and that keeps the pod from nodes."""
-        real = self._handle.columns.real[: self._handle.columns.size]
-        for each in self._found(info.shape).claims:
+        """Undo an allocation that nobody else uses and that keeps the pod from nodes which would do otherwise."""
+        claims = self._found(info.shape).claims
+        left = self._left(info.shape, _waiting(claims))
+        for each in claims:
             others = [user for user in each.status.reservedFor if user.uid != info.uid]
-            if not others and (self._elsewhere((each,)) & real).any():
+            if not others and (self._elsewhere((each,)) & left).any():
                 return Attempt(DEALLOCATED, _deallocate(each, info))
         return Attempt(STILL)
+
+    def _left(self, shape: Shape, waiting: Claims) -> Mask:
+        """The rows that only allocations of its claims keep the pod from."""
+        columns = self._handle.columns
+        rows = columns.all_rows
+        left = columns.real[rows].copy()
+        for plugin in shape.asked.filters:
+            if plugin.NAME != NAME:
+                left &= plugin.mask(shape, columns, rows)
+        for wide in shape.asked.wide:
+            for each in wide.rejections(shape, columns):
+                left &= ~each.where
+        if waiting:
+            left &= np.array([not why for why in self._inventory.verdicts(waiting)], np.bool_)
+        return left
 
     # What wakes
 

@@ -9,7 +9,14 @@ import random
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from tests.oracle_scheduler import drawn_arguments, drawn_nodes, drawn_pods, drawn_surroundings, drawn_volumes
+from tests.oracle_scheduler import (
+    drawn_arguments,
+    drawn_devices,
+    drawn_nodes,
+    drawn_pods,
+    drawn_surroundings,
+    drawn_volumes,
+)
 
 Json = dict[str, Any]
 Draw = random.Random
@@ -27,6 +34,7 @@ TopicName = Literal[
     "everything",
     "arguments",
     "volumes",
+    "devices",
 ]
 TOPICS: Mapping[TopicName, Topic] = {
     "resources": ("resources", "overhead", "levels"),
@@ -40,6 +48,7 @@ TOPICS: Mapping[TopicName, Topic] = {
     "everything": drawn_pods.INTERESTS,
     "arguments": ("resources", "affinity", "company"),
     "volumes": ("resources",),
+    "devices": (),
 }
 """What a case is about: what its pods may ask for. More of them make rarer combinations, fewer reach deeper."""
 
@@ -70,6 +79,9 @@ def case(seed: int, topic: TopicName | None = None) -> Json:
         around += drawn_volumes.storage(rng, names)
         for each in (*there, pod):
             drawn_volumes.mount(rng, each)
+    if chosen == "devices":
+        around += drawn_devices.devices(rng, names)
+        drawn_devices.claim(rng, pod, rng.sample(drawn_devices.CLAIMS, rng.choice((1, 1, 2))))
     made = {"topic": chosen, "objects": [*around, *nodes, *there], "pod": pod}
     if chosen == "arguments":
         made["pluginConfig"] = drawn_arguments.arguments(rng)

@@ -33,7 +33,15 @@ def _nominates_a_loner(case: Case) -> bool:
     )
 
 
+_DEVICES = "cannot add device|is currently being updated"
 KNOWN: Sequence[Known] = (
+    Known(
+        re.compile(
+            f'(decision: upstream ends in an error: running "DynamicResources"|DynamicResources: ).*({_DEVICES})'
+        ),
+        lambda case: case["topic"] == "devices",
+        "a pool or a claim that cannot be judged turns a node down; upstream ends the attempt with an error",
+    ),
     Known(
         re.compile(r"""decision: message upstream ['"].*\. not found['"], ours ['"].* preemption: """),
         lambda _: True,

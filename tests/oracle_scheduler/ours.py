@@ -124,8 +124,10 @@ def _score(shape: Shape, loop: Loop, feasible: Rows, said: Verdict) -> None:
 
 def _refuse(info: PodInfo, loop: Loop, diagnosis: Diagnosis, said: Verdict) -> None:
     """What a user would read, and who would have to leave."""
-    said.message = diagnosis.message
     proposal = loop.room.propose(info, diagnosis, 0.0)
+    for plugin in info.shape.asked.post_filters:
+        diagnosis = diagnosis.after(plugin.post_filter(info)[0])
+    said.message = diagnosis.message
     if isinstance(proposal, list):
         plan = loop.state.preemption.best(proposal)
         said.chosen, said.message = plan.node, diagnosis.preempting().message

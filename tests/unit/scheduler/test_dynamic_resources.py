@@ -25,6 +25,7 @@ from understudy.plan.steps import Get, Patch
 from understudy.scheduler.asked import Asked
 from understudy.scheduler.framework import Refused, Steps
 from understudy.scheduler.kinds import Pod
+from understudy.scheduler.plugins import node_unschedulable
 from understudy.scheduler.plugins.dynamic_resources import NAME, DynamicResources
 from understudy.scheduler.profile import assemble
 from understudy.scheduler.shape import PodInfo, Shape, wish_of
@@ -342,6 +343,16 @@ def test_an_allocation_that_nobody_else_uses_is_undone(users: dict[str, str], gi
 def test_one_that_keeps_the_pod_from_no_node_stays() -> None:
     plugin, _ = with_gpus(claim(status=allocated("z", pool="p")))
     assert plugin.post_filter(info(using("gpu"), plugin)).steps is None
+
+
+def test_one_that_keeps_the_pod_only_from_nodes_that_would_not_do_stays() -> None:
+    plugin, stock = with_gpus(claim(status=allocated("a", node="n0")))
+    of = info(using("gpu"), plugin)
+    of.shape.asked = Asked(assemble("x", [(node_unschedulable, 0), (plugin, 0)]), of.shape)
+    for name in ("n1", "n2"):
+        assert plugin.post_filter(of).steps is not None
+        stock.columns.set_node(node(name, unschedulable=True))
+    assert plugin.post_filter(of).steps is None
 
 
 # What wakes

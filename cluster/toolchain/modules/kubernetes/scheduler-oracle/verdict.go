@@ -70,9 +70,17 @@ func (world *World) judge(ctx context.Context) (*Verdict, error) {
 		statuses.SetAbsentNodesStatus(status)
 	}
 	if len(feasible) > 0 {
-		return said, world.score(ctx, state, said, feasible)
+		err = world.score(ctx, state, said, feasible)
+	} else {
+		err = world.refuse(ctx, state, said, statuses, status, len(all))
 	}
-	return said, world.refuse(ctx, state, said, statuses, status, len(all))
+	// Last, since being asked leaves traces in the state of some plugins.
+	for _, each := range all {
+		if node, is := said.Nodes[each.Node().Name]; is {
+			world.ask(ctx, state, node, each)
+		}
+	}
+	return said, err
 }
 
 // filter asks all plugins about the nodes that are left after PreFilter; those that pass are feasible.
@@ -103,7 +111,6 @@ func (world *World) filter(ctx context.Context, state fwk.CycleState, said *Verd
 			node.By = status.Plugin()
 			statuses.Set(each.Node().Name, status)
 		}
-		world.ask(ctx, state, node, each)
 	}
 	return feasible, nil
 }
