@@ -40,7 +40,7 @@ def test_the_scheduler_touches_leases_in_one_namespace_only() -> None:
     assert set(leases["verbs"]) == ELECTION_VERBS
 
 
-def test_nobody_but_the_controllers_can_read_secrets() -> None:
+def test_secrets_are_for_the_controllers_and_for_who_serves_their_certificates() -> None:
     readers = {
         component
         for component, scopes in rbac.roles().items()
@@ -48,7 +48,7 @@ def test_nobody_but_the_controllers_can_read_secrets() -> None:
         for rule in rules
         if {"secrets", "*"} & set(rule["resources"])
     }
-    assert readers == {"controllers"}
+    assert readers == {"controllers", "ingress"}
 
 
 class TestFiles:
