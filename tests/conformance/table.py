@@ -21,8 +21,9 @@ void. A run with upstream leading, on the same machine, stands beside it. **not 
 which the suite said nothing.
 
 Judged are the controllers and the scheduler, and where it says so the service proxy: then there is no kube-proxy,
-which is looked at before and after on every node. API server, etcd and kubelet are upstream's in all runs, kube-proxy
-in the others; where no registry can be reached the suite's images are stand-ins (`cluster/images`), the same in both.
+which is looked at before and after on every node; or DNS: then there is no CoreDNS, and Service kube-dns leads to ours.
+API server, etcd and kubelet are upstream's in all runs, kube-proxy in the others; where no registry can be reached the
+suite's images are stand-ins (`cluster/images`), the same in both.
 
 `python -m tests.conformance run --keep` keeps the outcome of a run in [docs/conformance](conformance), and
 `python -m tests.conformance table` writes this page from that. Do not edit it.
