@@ -6,14 +6,12 @@ fails. An allocation nobody uses is undone if the pod could go nowhere for its s
 plugins/dynamicresources.
 """
 
-from collections.abc import Generator, Hashable, Iterable
+from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
 
-from understudy.errors import ApiError, Conflict
 from understudy.loop.controller import may
-from understudy.plan.steps import Get, Patch, Step
 from understudy.scheduler.columns import Columns, Mask, NodeView, Rows
 from understudy.scheduler.devices.inventory import CANNOT, READS, Inventory
 from understudy.scheduler.devices.kinds import (
@@ -25,6 +23,7 @@ from understudy.scheduler.devices.kinds import (
 )
 from understudy.scheduler.devices.needs import Found, Needs, find, needs_of
 from understudy.scheduler.devices.search import Unallocatable
+from understudy.scheduler.devices.writing import bind, deallocate, is_reserved
 from understudy.scheduler.framework import (
     Arguments,
     Attempt,
@@ -41,12 +40,9 @@ from understudy.scheduler.shape import PodInfo, Shape
 from understudy.scheduler.volumes.places import Places, selector_of
 
 NAME = "DynamicResources"
-FINALIZER = "resource.kubernetes.io/delete-protection"
 ELSEWHERE = "resourceclaim not available on the node"
 DEALLOCATED = "deallocation of ResourceClaim completed"
 STILL = "still not schedulable"
-ATTEMPTS = 5
-"""Writes of a claim that others write too."""
 
 Claims = tuple[ResourceClaim, ...]
 
@@ -180,36 +176,8 @@ class DynamicResources:
         found = self._found(info.shape)
         if found.problem:
             return _refuse(found.problem)
-        open_claims = [each for each in found.claims if not _is_reserved(each, info)]
-        return self._bind(info, node, open_claims) if open_claims else None
-
-    def _bind(self, info: PodInfo, node: str, claims: Iterable[ResourceClaim]) -> Steps:
-        reserved: list[ResourceClaim] = []
-        try:
-            for each in claims:
-                new = yield from self._bind_claim(each, info, node)
-                reserved.append(new)
-        except (ApiError, Refused):
-            for each in reserved:
-                yield from _give_back(each, info)
-            raise
-
-    def _bind_claim(self, claim: ResourceClaim, info: PodInfo, node: str) -> Generator[Step, Any, ResourceClaim]:
-        """Write it, also if somebody else writes the claim at the same time."""
-        promise = self._inventory.promised(claim)
-        wanted = promise.allocation if promise is not None else None
-        for attempt in range(ATTEMPTS):
-            try:
-                new = yield from _write(claim, wanted, info, node)
-            except Conflict:
-                if attempt + 1 == ATTEMPTS:
-                    raise
-                why = "somebody else has changed it"
-                claim = yield Get(RESOURCE_CLAIMS, claim.namespace, claim.name, why=why)
-            else:
-                break
-        self._inventory.settle(claim)
-        return new
+        open_claims = [each for each in found.claims if not is_reserved(each, info)]
+        return bind(open_claims, info, node, self._inventory) if open_claims else None
 
     # When nothing fits
 
@@ -220,7 +188,7 @@ class DynamicResources:
         for each in claims:
             others = [user for user in each.status.reservedFor if user.uid != info.uid]
             if not others and (self._elsewhere((each,)) & left).any():
-                return Attempt(DEALLOCATED, _deallocate(each, info))
+                return Attempt(DEALLOCATED, deallocate(each, info))
         return Attempt(STILL)
 
     def _left(self, shape: Shape, waiting: Claims) -> Mask:
@@ -278,55 +246,6 @@ def _usable(claim: ResourceClaim, node: Node) -> bool:
     if allocation is None or allocation.nodeSelector is None:
         return True
     return selector_of(allocation.nodeSelector).matches(node.metadata.labels, node.name)
-
-
-def _is_reserved(claim: ResourceClaim, info: PodInfo) -> bool:
-    return any(each.uid == info.uid for each in claim.status.reservedFor)
-
-
-def _users(claim: ResourceClaim) -> list[dict[str, str]]:
-    """As they are written."""
-    every = claim.status.reservedFor
-    return [
-        {"resource": each.resource, "name": each.name, "uid": each.uid}
-        | ({"apiGroup": each.apiGroup} if each.apiGroup else {})
-        for each in every
-    ]
-
-
-def _write(
-    claim: ResourceClaim, allocation: dict[str, Any] | None, info: PodInfo, node: str
-) -> Generator[Step, Any, ResourceClaim]:
-    """The finalizer first: what is allocated must not vanish unseen. Raises Refused."""
-    if claim.deleting:
-        raise Refused(f"claim {claim.key} got deleted in the meantime")
-    status: dict[str, Any] = {}
-    if allocation is not None:
-        if claim.status.allocation is not None:
-            raise Refused(f"claim {claim.key} got allocated elsewhere in the meantime")
-        if FINALIZER not in claim.metadata.finalizers:
-            body = {"metadata": {"finalizers": [*claim.metadata.finalizers, FINALIZER]}}
-            claim = yield Patch(RESOURCE_CLAIMS, claim, body, why=f"it is allocated for {info.key}")
-        status["allocation"] = allocation
-    status["reservedFor"] = [*_users(claim), {"resource": "pods", "name": info.pod.name, "uid": info.uid}]
-    why = f"{info.key} goes to {node}"
-    new: ResourceClaim = yield Patch(RESOURCE_CLAIMS, claim, {"status": status}, why=why, subresource="status")
-    return new
-
-
-def _give_back(claim: ResourceClaim, info: PodInfo) -> Generator[Step, Any, None]:
-    """If that fails too, the reservation stays until the pod's next try, or its end."""
-    left = [each for each in _users(claim) if each["uid"] != info.uid]
-    body = {"status": {"reservedFor": left or None}}
-    try:
-        yield Patch(RESOURCE_CLAIMS, claim, body, why=f"{info.key} is not bound", subresource="status")
-    except ApiError:
-        return
-
-
-def _deallocate(claim: ResourceClaim, info: PodInfo) -> Steps:
-    body = {"status": {"allocation": None, "reservedFor": None, "devices": None}}
-    yield Patch(RESOURCE_CLAIMS, claim, body, why=f"it keeps {info.key} from nodes", subresource="status")
 
 
 def _refuse(why: str) -> Steps:
