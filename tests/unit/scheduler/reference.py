@@ -11,7 +11,6 @@ from tests.unit.scheduler.builders import view
 from understudy.scheduler.columns import NodeView
 from understudy.scheduler.images import Image
 from understudy.scheduler.kinds import LabelSelector, Node, Pod, PodAffinity, PodTerm, SpreadConstraint
-from understudy.scheduler.registry import DEFAULT
 from understudy.scheduler.shape import Shape
 from understudy.scheduler.tolerations import tolerated
 from understudy.values import selector
@@ -41,7 +40,7 @@ class World:
 
 def reasons(shape: Shape, node: NodeView) -> list[str]:
     """The reasons of the first filter that turns the node down."""
-    for plugin in DEFAULT.filters:
+    for plugin in shape.asked.profile.filters:
         if plugin.applies(shape) and (found := plugin.reasons(shape, node)):
             return found
     return []
@@ -54,7 +53,7 @@ def feasible(shape: Shape, world: World) -> dict[str, NodeView]:
 def totals(shape: Shape, nodes: Mapping[str, NodeView]) -> dict[str, int]:
     """The weighted total of each of these feasible nodes."""
     total: Counter[str] = Counter()
-    for plugin, weight in DEFAULT.scores:
+    for plugin, weight in shape.asked.profile.scores:
         if not plugin.applies(shape):
             continue
         raw = {name: plugin.score(shape, node) for name, node in nodes.items()}
