@@ -8,13 +8,13 @@ import pytest
 
 from tests.scenarios.scheduler_stage import Play, pod, stage
 from understudy.errors import NotFound
-from understudy.kinds.core import CONFIG_MAPS
+from understudy.kinds.core import CONFIG_MAPS, PODS
 from understudy.loop.controller import may
 from understudy.plan.steps import Create, Get
 from understudy.scheduler.columns import NodeView
 from understudy.scheduler.framework import Arguments, Handle, Hint, Permission, Refused, Steps, Until
 from understudy.scheduler.kinds import Pod
-from understudy.scheduler.registry import PLUGINS, Entry
+from understudy.scheduler.registry import PLUGINS, Entry, ready
 from understudy.scheduler.shape import PodInfo, Shape
 from understudy.testing.faults import BROKEN, Faults
 
@@ -218,6 +218,48 @@ async def test_steps_can_catch_what_they_meet() -> None:
         await play.on()
 
         assert play.where() == {"web": "node-1"}
+
+
+class Courier:
+    """Binds pods whose annotation says so, by steps; leaves the others to the scheduler."""
+
+    NAME = "Courier"
+    RIGHTS = (may("create", PODS, "binding"),)
+
+    def bind(self, info: PodInfo, node: str) -> Steps | None:
+        return self._bind(info.pod, node) if "courier" in info.pod.metadata.annotations else None
+
+    def _bind(self, pod: Pod, node: str) -> Steps:
+        target = {"apiVersion": "v1", "kind": "Node", "name": node if pod.name == "good" else "nowhere"}
+        body = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": pod.name}, "target": target}
+        if pod.name == "bad":
+            raise Refused("it was lost on the way")
+        yield Create(PODS, pod.namespace, body, why="it is delivered", subresource="binding", name=pod.name)
+
+
+async def test_a_plugin_binds_in_the_place_of_the_default_binder() -> None:
+    async with stage(plugins=beside(Courier=ready(Courier()))) as play:
+        for name in ("good", "bad"):
+            wanted = pod(name)
+            wanted["metadata"]["annotations"] = {"courier": "yes"}
+            play.api.apply(wanted)
+        play.api.apply(pod("plain"))
+        await play.on()
+
+        assert play.where() == {"good": "node-1", "bad": None, "plain": "node-1"}
+        assert play.condition("bad")["message"] == 'running Bind plugin "Courier": it was lost on the way'
+        assert play.page("state")["counted"] == 2
+
+
+async def test_a_write_that_was_not_declared_is_refused_here() -> None:
+    witness = Witness(steps=ledger)  # without RIGHTS
+    async with stage(plugins=beside(Witness=witness.make)) as play:
+        play.api.apply(pod("web"))
+        await play.on(0.5)
+
+        assert "declare it in the controller's `rights`" in play.condition("web")["message"]
+        assert play.page("state")["counted"] == 0
+        assert not [each for each in play.api.log if each.path.endswith("/configmaps")]
 
 
 class Opening:
