@@ -22,7 +22,7 @@ from understudy.kinds.meta import Key
 from understudy.loop.process import Component, Pages
 from understudy.obs.metrics import METRICS, STORE_OBJECTS, WATCH_AGE
 from understudy.scheduler.events import Recorder
-from understudy.scheduler.explain import record
+from understudy.scheduler.explain import record, unmet
 from understudy.scheduler.kinds import NAMESPACES, NODES, PODS, Node, Pod
 from understudy.scheduler.live import Live
 from understudy.scheduler.loop import Loop
@@ -66,6 +66,7 @@ class Scheduler:
     ) -> None:
         rng = rng or random.Random()
         self._on_fenced = on_fenced
+        self._clock = clock
         self._events = Recorder(client, clock=clock)
         self._status = Status(client, clock=clock)
         self.loop = Loop(
@@ -147,12 +148,21 @@ class Scheduler:
         if query.get("kind", "pod").lower() not in _PODS:
             return []
         key = Key(query.get("namespace", "default"), query.get("name", ""))
-        decision = self.loop.history.about(key)
+        pod, decision = self.pods.get(key), self.loop.history.about(key)
         if decision is None:
-            return []
-        pod = self.pods.get(key)
+            why = "" if pod is None else self._undecided(pod)
+            return [] if pod is None or not why else [unmet("scheduler", pod, self._clock(), why, self._place(pod))]
         nodes = [] if pod is None else survey(pod, self.loop.state)
         return [record("scheduler", key, decision, self._place(pod), [each.as_json() for each in nodes])]
+
+    def _undecided(self, pod: Pod) -> str:
+        """Why nothing has been decided about a pod, if that is how it is meant to be."""
+        gate, name = self.loop.gated.get(pod.uid), pod.spec.schedulerName
+        if gate is not None:
+            return f"{gate.plugin.NAME}: {gate.why}"
+        if not pod.spec.nodeName and not self.loop.profiles.serves(name):
+            return f"no scheduler of ours is named {name}: neither --scheduler-name nor a SchedulerProfile names it"
+        return ""
 
     def _place(self, pod: Pod | None) -> str:
         if pod is None:

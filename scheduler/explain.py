@@ -11,6 +11,7 @@ from typing import Any
 from understudy.kinds.meta import Key
 from understudy.scheduler.cycle import Placement
 from understudy.scheduler.diagnosis import Diagnosis
+from understudy.scheduler.kinds import Pod
 
 KEPT = 5_000
 RECENT = 500
@@ -68,6 +69,12 @@ def record(name: str, key: Key, decision: Decision, state: str, nodes: list[dict
         "reasons": {} if isinstance(said, Placement) else said.reasons,
         "nodes": nodes,
     }
+
+
+def unmet(name: str, pod: Pod, at: datetime, why: str, state: str) -> dict[str, Any]:
+    """The same for a pod about which nothing is decided, and is not to be."""
+    waiting = Decision(at, pod.metadata.resourceVersion, Diagnosis(why, {}))
+    return record(name, pod.key, waiting, state, []) | {"outcome": "waiting"}
 
 
 def _placement(said: Placement) -> list[str]:

@@ -230,6 +230,19 @@ async def test_the_page_shows_how_nodes_score_for_a_pod_that_waits() -> None:
         assert bad == {"node": "node-1", "rejectedBy": "NodeResourcesFit", "reasons": ["Insufficient cpu"]}
 
 
+async def test_the_page_says_why_nothing_is_decided() -> None:
+    async with stage() as play:
+        play.api.apply(pod("gated", schedulingGates=[{"name": "a"}, {"name": "b"}]))
+        play.api.apply(pod("foreign", schedulerName="somebody"))
+        await play.on()
+
+        (gated,) = play.page("explain", kind="pod", namespace="default", name="gated")
+        (foreign,) = play.page("explain", kind="pod", namespace="default", name="foreign")
+        assert gated["steps"] == ["SchedulingGates: waiting for scheduling gates: [a b]"]
+        assert foreign["steps"][0].startswith("no scheduler of ours is named somebody")
+        assert [each["outcome"] for each in (gated, foreign)] == ["waiting", "waiting"]
+
+
 # Faults
 
 
