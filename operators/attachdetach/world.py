@@ -51,8 +51,10 @@ def is_terminated(pod: Pod) -> bool:
     """Whether nothing of it runs any more, nor will."""
     if is_terminal(pod):
         return True
+    if not pod.deleting:
+        return False
     states = (status.state for status in pod.status.containerStatuses)
-    return pod.deleting and all(state.terminated is not None or state.waiting is not None for state in states)
+    return all(state.terminated is not None or state.waiting is not None for state in states)
 
 
 def is_exclusive(volume: PersistentVolume) -> bool:

@@ -7,12 +7,11 @@ pkg/controller/disruption/disruption.go. A key names the budget and the Pod of t
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 from understudy.errors import ApiError, Conflict
 from understudy.kinds.apps import DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS
 from understudy.kinds.core import PODS, REPLICATION_CONTROLLERS, Pod
-from understudy.kinds.meta import Key, controller_of
+from understudy.kinds.meta import Key
 from understudy.kinds.policy import POD_DISRUPTION_BUDGETS, PodDisruptionBudget
 from understudy.loop.controller import On, Right, controller, may
 from understudy.operators.common.pods import is_ready, is_terminal
@@ -39,12 +38,18 @@ def _concerned(pod: Pod, view: View) -> Sequence[Key]:
 
 
 def _matters(new: Pod | None, old: Pod | None) -> bool:
-    return new is None or old is None or _facts(new) != _facts(old)
-
-
-def _facts(pod: Pod) -> tuple[Any, ...]:
-    owner = controller_of(pod)
-    return (pod.uid, pod.metadata.labels, pod.deleting, is_ready(pod), is_terminal(pod), owner, target(pod))
+    if new is None or old is None:
+        return True
+    now, before = new.metadata, old.metadata
+    return (
+        now.uid != before.uid
+        or now.labels != before.labels
+        or now.deletionTimestamp != before.deletionTimestamp
+        or now.ownerReferences != before.ownerReferences
+        or is_ready(new) != is_ready(old)
+        or is_terminal(new) != is_terminal(old)
+        or target(new) != target(old)
+    )
 
 
 def gone(key: Key, view: View, now: datetime) -> Decision:
