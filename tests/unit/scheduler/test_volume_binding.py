@@ -143,7 +143,11 @@ def test_a_volume_that_is_not_there() -> None:
 
 def test_a_volume_for_the_taking_is_near_some_nodes_only() -> None:
     stock = warehouse(storage_class(provisioner=NOBODY), claim(), local("pv", "n2"))
-    assert said(VolumeBinding({}, stock.handle), shape("data"), stock) == {"n0": [NOTHING], "n1": [NOTHING], "n2": []}
+    plugin = VolumeBinding({}, stock.handle)
+    assert said(plugin, shape("data"), stock) == {"n0": [NOTHING], "n1": [NOTHING], "n2": []}
+    stock.put(local("late", "n0"))
+    stock.drop(local("pv", "n2"))
+    assert said(plugin, shape("data"), stock) == {"n0": [], "n1": [NOTHING], "n2": [NOTHING]}
 
 
 @pytest.mark.parametrize(
