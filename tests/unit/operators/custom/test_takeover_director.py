@@ -155,6 +155,7 @@ def test_kopf_marks_objects_under_our_own_name_only() -> None:
 
 def test_the_operator_may_not_touch_anything_else() -> None:
     own = {"controlplanes", "controlplanes/status", "customresourcedefinitions", "leases", "events"}
+    own |= {"schedulerprofiles", "schedulerprofiles/status"}
     addons = {each for addon in ADDONS for rule in addon.rights for each in rule["resources"]}
     addons |= {each for rule in RIGHTS for each in rule["resources"]}
     assert {each for rule in operator_rules() for each in rule["resources"]} == own | addons
