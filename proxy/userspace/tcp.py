@@ -33,6 +33,8 @@ async def listen(ip: str, port: int, choose: Choose, tasks: Tasks) -> asyncio.Se
         try:
             to = choose(peer[0]) if peer else None
             await _carry(reader, writer, to)
+        except asyncio.CancelledError:
+            return  # the streams of Python 3.11 take a cancelled task for a failure
         finally:
             writer.close()
 
