@@ -230,9 +230,5 @@ def test_it_finds_a_way_if_there_is_one(problem: tuple[list[Device], list[str], 
         for request in of.spec.devices.requests:
             (name,) = {each.want.name for each in one if each.want.base == request.name}
             alternatives = (request.exactly,) if request.exactly is not None else request.firstAvailable
-            wanted = next(
-                each
-                for each in alternatives
-                if name in (request.name, f"{request.name}/{each.name}")
-            )
+            wanted = next(each for each in alternatives if name in (request.name, f"{request.name}/{each.name}"))
             assert sum(each.want.base == request.name for each in one) == wanted.count
