@@ -165,8 +165,7 @@ class Loop:
     def _describe_anew(self, infos: Iterable[PodInfo]) -> None:
         """What these waiting pods want may be something else now."""
         for info in list(infos):
-            self.queue.add(self.shapes.refresh(info), self._now())
-            self._more.set()
+            self._wanting(info.pod, info.pod)
 
     def _gone(self, uid: str) -> None:
         self._leave_queue(uid)
@@ -186,6 +185,17 @@ class Loop:
         self._stirred()
 
     def _wanting(self, pod: Pod, old: Pod | None) -> None:
+        """A pod that has no node; a user's own plugin may fail at it, which is that pod's misfortune alone."""
+        try:
+            self._want(pod, old)
+        except Exception as error:
+            if not self.profiles.of(pod.spec.schedulerName).foreign:
+                raise
+            log.exception("pod %s: a plugin failed", pod.key)
+            self._leave_queue(pod.uid)
+            self.tell.unfit(pod, _failure(error))
+
+    def _want(self, pod: Pod, old: Pod | None) -> None:
         gate = self.profiles.of(pod.spec.schedulerName).gate(pod)
         if pod.deleting or gate is not None:
             self._leave_queue(pod.uid)
@@ -265,8 +275,6 @@ class Loop:
             entry = self.queue.pop(self._now())
             if entry is None:
                 return
-            entry.info = self.shapes.refresh(entry.info)
-            entry.began = time.perf_counter()
             await self._turn(entry)
             decided += 1
             if decided % BREATH == 0:
@@ -281,7 +289,9 @@ class Loop:
 
     async def _turn(self, entry: Entry) -> None:
         """Decide. A plugin of a user's own that fails costs its pods a pause, and nobody the scheduler."""
+        entry.began = time.perf_counter()
         try:
+            entry.info = self.shapes.refresh(entry.info)
             if entry.info.shape.asked.extenders:
                 await self._consult(entry)
             else:
@@ -292,7 +302,7 @@ class Loop:
             log.exception("pod %s: a plugin failed", entry.info.key)
             self.cycle.forget(entry.info.shape)
             self._changed(self.cache.forget(entry.info.uid))
-            self._failed(entry, Result(Outcome.FAILED, f"a plugin failed: {type(error).__name__}: {error}"))
+            self._failed(entry, Result(Outcome.FAILED, _failure(error)))
 
     def _decide(self, entry: Entry) -> None:
         if self._busy(entry):
@@ -424,7 +434,7 @@ class Loop:
             return
         except Exception as error:
             log.exception("pod %s: a plugin failed", pod.key)
-            result = Result(Outcome.FAILED, f"a plugin failed: {type(error).__name__}: {error}")
+            result = Result(Outcome.FAILED, _failure(error))
         finally:
             if sending:
                 self._sent()
@@ -459,3 +469,7 @@ class Loop:
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
+
+
+def _failure(error: Exception) -> str:
+    return f"a plugin failed: {type(error).__name__}: {error}"

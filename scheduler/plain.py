@@ -7,8 +7,11 @@ of rows. `profile.assemble` asks here for every plugin; `understudy.testing.plug
 import numpy as np
 
 from understudy.scheduler.columns import Columns, Mask, NodeView, Numbers, Rows
-from understudy.scheduler.framework import Filter, Named, PlainFilter, PlainScore, Rejection, Score
+from understudy.scheduler.framework import MAX_SCORE, Filter, Named, PlainFilter, PlainScore, Rejection, Score
 from understudy.scheduler.shape import Shape
+
+HIGHEST_RAW = 2**24
+"""The most a score may be before it is normalised: a hundred times that is still a whole number of 32 bits."""
 
 
 class _Lent:
@@ -70,6 +73,34 @@ class LentScore(_Lent):
 
     def score(self, shape: Shape, node: NodeView) -> int:
         return int(self._plugin.score(shape, node))
+
+
+class CheckedScore:
+    """A score of a user's own: what is out of bounds would spoil the sum of all, so the decision fails instead."""
+
+    def __init__(self, plugin: Score) -> None:
+        self.NAME, self.OF_NODE = plugin.NAME, plugin.OF_NODE
+        self.NORMALIZED, self.REVERSED = plugin.NORMALIZED, plugin.REVERSED
+        self.applies = plugin.applies
+        self._plugin = plugin
+        self._most = HIGHEST_RAW if plugin.NORMALIZED else MAX_SCORE
+
+    def scores(self, shape: Shape, columns: Columns, rows: Rows) -> Numbers:
+        found = self._plugin.scores(shape, columns, rows)
+        if len(found):
+            self._check(int(found.min()))
+            self._check(int(found.max()))
+        return found
+
+    def score(self, shape: Shape, node: NodeView) -> int:
+        return self._check(self._plugin.score(shape, node))
+
+    def _check(self, score: int) -> int:
+        if not 0 <= score <= self._most:
+            raise ValueError(
+                f'plugin "{self.NAME}" returns an invalid score {score}, it should be in the range of [0, {self._most}]'
+            )
+        return score
 
 
 def as_filter(plugin: Named) -> Filter | None:

@@ -5,7 +5,7 @@ them from their arguments. The order is that of upstream's default plugins
 (pkg/scheduler/apis/config/v1/default_plugins.go): the first filter that turns a node down is the one that is named.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -31,7 +31,7 @@ from understudy.scheduler.framework import (
 )
 from understudy.scheduler.gated import Gate
 from understudy.scheduler.kinds import Pod
-from understudy.scheduler.plain import as_filter, as_score
+from understudy.scheduler.plain import CheckedScore, as_filter, as_score
 from understudy.scheduler.plugins.default_preemption import DefaultPreemption
 from understudy.scheduler.plugins.topology_spread import PodTopologySpread
 from understudy.scheduler.terms import NO_SPREAD, Spread
@@ -84,12 +84,19 @@ def assemble(
     plugins: Iterable[tuple[Named, int]],
     *,
     extenders: tuple[Extender, ...] = (),
-    foreign: bool = False,
+    foreign: Collection[str] = (),
 ) -> Profile:
-    """A profile of these plugins, asked in this order; the numbers are what their scores count, 0 for not at all."""
+    """A profile of these plugins, asked in this order; the numbers are what their scores count, 0 for not at all.
+
+    `foreign` are the names of those that are a user's own: their scores are checked.
+    """
     given = list(plugins)
     every = [plugin for plugin, _ in given]
     scores = [Weighted(score, weight) for plugin, weight in given if weight and (score := as_score(plugin)) is not None]
+    scores = [
+        Weighted(CheckedScore(score), weight) if score.NAME in foreign else Weighted(score, weight)
+        for score, weight in scores
+    ]
     return Profile(
         name,
         pre_enqueue=_those(every, PreEnqueue),  # type: ignore[type-abstract]
@@ -109,7 +116,7 @@ def assemble(
         writing=_those(every, Writing),  # type: ignore[type-abstract]
         spread=next((each.spread for each in every if isinstance(each, PodTopologySpread)), NO_SPREAD),
         extenders=extenders,
-        foreign=foreign,
+        foreign=bool(foreign),
         preemption=next((each for each in every if isinstance(each, DefaultPreemption)), None),
     )
 

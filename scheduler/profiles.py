@@ -75,7 +75,7 @@ def build(name: str, spec: Spec, plugins: Mapping[str, Entry], handle: Handle) -
             made.append((plugins[each].make(arguments.get(each, {}), handle), weight))
         except ValueError as error:
             raise ValueError(str(error) if str(error).startswith(each) else f"{each}: {error}") from error
-    return assemble(name, made, extenders=spec.extenders, foreign=any(each not in PLUGINS for each in weights))
+    return assemble(name, made, extenders=spec.extenders, foreign=[each for each in weights if each not in PLUGINS])
 
 
 def _arguments(spec: Spec) -> dict[str, dict[str, Any]]:

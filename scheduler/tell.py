@@ -16,7 +16,7 @@ from understudy.scheduler.explain import Decision, History
 from understudy.scheduler.kinds import Pod
 from understudy.scheduler.metrics import attempted, scheduled
 from understudy.scheduler.queue import Entry
-from understudy.scheduler.status import UNSCHEDULABLE, Status
+from understudy.scheduler.status import ERROR, UNSCHEDULABLE, Status
 from understudy.scheduler.tally import Tallies
 
 
@@ -55,6 +55,10 @@ class Teller:
         _count("unschedulable" if result.reason == UNSCHEDULABLE else "error", entry)
         pod = entry.info.pod
         self._failure(pod, result.reason, result.error, "" if pod.status.nominatedNodeName else None)
+
+    def unfit(self, pod: Pod, error: str) -> None:
+        """It cannot even wait for its turn."""
+        self._failure(pod, ERROR, error, None)
 
     def _failure(self, pod: Pod, reason: str, message: str, nominated: str | None) -> None:
         what = Happening(pod.spec.schedulerName, "Warning", "FailedScheduling", "Scheduling", message)

@@ -6,6 +6,7 @@ import pytest
 
 from tests.scenarios.scheduler_stage import Play, pod, stage
 from understudy.scheduler.columns import NodeView
+from understudy.scheduler.framework import Arguments, Handle
 from understudy.scheduler.kinds import Pod
 from understudy.scheduler.registry import PLUGINS, Entry, ready
 from understudy.scheduler.shape import PodInfo, Shape
@@ -173,7 +174,14 @@ class Clumsy:
 
     NAME = "Clumsy"
 
+    def pre_enqueue(self, pod: Pod) -> str:
+        if pod.metadata.annotations.get("fail") == "pre_enqueue":
+            raise ZeroDivisionError("pre_enqueue")
+        return ""
+
     def wish(self, pod: Pod) -> str | None:
+        if pod.metadata.annotations.get("fail") == "wish":
+            raise ZeroDivisionError("wish")
         return pod.metadata.annotations.get("fail")
 
     def reasons(self, shape: Shape, node: NodeView) -> list[str]:
@@ -194,7 +202,7 @@ class Clumsy:
         return []
 
 
-@pytest.mark.parametrize("where", ["filter", "reserve", "pre_bind"])
+@pytest.mark.parametrize("where", ["pre_enqueue", "wish", "filter", "reserve", "pre_bind"])
 async def test_a_users_plugin_that_fails_costs_its_pods_a_pause_and_nobody_the_scheduler(where: str) -> None:
     plugins = {**PLUGINS, "Clumsy": Entry(ready(Clumsy()), default=False)}
     async with stage(api=served(), plugins=plugins) as play:
@@ -214,3 +222,31 @@ async def test_a_users_plugin_that_fails_costs_its_pods_a_pause_and_nobody_the_s
         play.patch("pods", "unlucky", {"metadata": {"annotations": {"fail": None}}})
         await play.on(20)
         assert play.where()["unlucky"] is not None
+
+
+class Boundless:
+    """A score without bounds."""
+
+    NAME = "Boundless"
+
+    def __init__(self, arguments: Arguments, handle: Handle) -> None:
+        self._score = arguments["score"]
+
+    def score(self, shape: Shape, node: NodeView) -> int:
+        return int(self._score)
+
+
+@pytest.mark.parametrize("score", [-1, 101])
+async def test_a_score_out_of_bounds_is_told_and_does_not_spoil_the_sum(score: int) -> None:
+    async with stage(api=served(), plugins={**PLUGINS, "Boundless": Entry(Boundless, 1, default=False)}) as play:
+        boundless = {"enabled": [{"name": "Boundless"}]}
+        profile(play.api, "mine", plugins=boundless, arguments={"Boundless": {"score": score}})
+        await play.on()
+        play.api.apply(pod("web", schedulerName="mine"))
+        await play.on()
+        said = f'plugin "Boundless" returns an invalid score {score}, it should be in the range of [0, 100]'
+        assert play.condition("web")["message"] == f"a plugin failed: ValueError: {said}"
+
+        profile(play.api, "mine", plugins=boundless, arguments={"Boundless": {"score": 100}})
+        await play.on(20)
+        assert play.where()["web"] is not None
