@@ -118,7 +118,7 @@ WORKLOADS: Mapping[str, Workload] = {
     "host anti-affinity": Workload(apart, most=min),
     "preferred affinity": Workload(preferring("podAffinity", "red")),
     "preferred anti-affinity": Workload(preferring("podAntiAffinity", "yellow")),
-    "preemption": Workload(important, lesser, most=lambda size, nodes: min(size // 5, nodes)),
+    "preemption": Workload(important, lesser, live=True, most=lambda size, nodes: min(size // 5, nodes)),
     "unschedulable": Workload(there=hopeless, live=True),
     "gated": Workload(there=gated),
     "mixed": Workload(mixed),
