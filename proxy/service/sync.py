@@ -115,7 +115,8 @@ class FamilySync:
 
     async def remove(self) -> None:
         """Take the table off the node."""
-        await asyncio.gather(*([self._work] if self._work else ()), return_exceptions=True)  # it may be writing
+        if self._work is not None and not self._work.done():  # it may be writing
+            await asyncio.wait({self._work})
         await self._blocking(self._rules.remove)
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -322,3 +323,28 @@ async def test_its_page_says_what_is_there() -> None:
     assert state["zone"] == "east"
     assert state["families"]["IPv4"]["nodeIP"] == NODE_IP
     assert state["families"]["IPv4"]["elements"]["endpoints"] == 1
+
+
+async def test_rules_are_taken_away_only_when_nothing_is_being_written_any_more() -> None:
+    case = Case()
+    case.see(service("web"))
+    begun, written = threading.Event(), threading.Event()
+    load = case.ipv4.load
+
+    def slow(*given: Any) -> None:
+        begun.set()
+        assert written.wait(10)
+        load(*given)
+
+    case.ipv4.load = slow  # type: ignore[method-assign]
+    turn = asyncio.ensure_future(case.keeper.turn())
+    while not begun.is_set():
+        await asyncio.sleep(0)
+    turn.cancel()
+    await asyncio.gather(turn, return_exceptions=True)
+    removing = asyncio.ensure_future(case.syncs[0].remove())
+    await asyncio.sleep(0)
+    written.set()
+    await removing
+    assert case.ipv4.log[-2:] == ["load", "remove"]
+    assert case.ipv4.chains == {}
