@@ -234,9 +234,11 @@ async def _rounds(bench: Bench, wish: Wish, runs: Sequence[Run], console: Consol
 
 def _line(number: int, phase: Phase) -> str:
     usage = phase.usage
+    single = f"  p99 of one {phase.p99 * 1e3:,.0f} ms" if phase.p99 else ""
     return (
-        f"  {number}  {phase.case:22} {phase.contender:42} {phase.wall:6.2f} s  {phase.size / phase.wall:6,.0f}/s  "
+        f"  {number}  {phase.case:46} {phase.contender:42} {phase.wall:6.2f} s  {phase.size / phase.wall:6,.0f}/s  "
         f"CPU {usage.cpu:5.2f} s  {usage.rss / 1e6:4.0f} MB  API server {usage.api:5.2f} s  etcd {usage.etcd:5.2f} s"
+        f"{single}"
     )
 
 
