@@ -3,6 +3,8 @@
 import asyncio
 import logging
 import threading
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,9 +17,10 @@ from understudy.kinds.networking import SERVICE_CIDRS, ServiceCIDR
 from understudy.obs.metrics import METRICS
 from understudy.proxy.service import packed
 from understudy.proxy.service.conntrack import Flow, stale
+from understudy.proxy.service.elements import Elements
 from understudy.proxy.service.keeper import EVERY, Keeper
 from understudy.proxy.service.kinds import PROXY_SERVICES, PROXY_SLICES, ProxyService, ProxySlice
-from understudy.proxy.service.statements import Family
+from understudy.proxy.service.statements import Chain, Family
 from understudy.proxy.service.sync import FamilySync
 from understudy.state.store import Store
 
@@ -331,10 +334,10 @@ async def test_rules_are_taken_away_only_when_nothing_is_being_written_any_more(
     begun, written = threading.Event(), threading.Event()
     load = case.ipv4.load
 
-    def slow(*given: Any) -> None:
+    def slow(chains: Mapping[str, Chain], elements: Elements) -> None:
         begun.set()
         assert written.wait(10)
-        load(*given)
+        load(chains, elements)
 
     case.ipv4.load = slow  # type: ignore[method-assign]
     turn = asyncio.ensure_future(case.keeper.turn())
@@ -343,7 +346,8 @@ async def test_rules_are_taken_away_only_when_nothing_is_being_written_any_more(
     turn.cancel()
     await asyncio.gather(turn, return_exceptions=True)
     removing = asyncio.ensure_future(case.syncs[0].remove())
-    await asyncio.sleep(0)
+    await asyncio.to_thread(time.sleep, 0.1)
+    assert "remove" not in case.ipv4.log
     written.set()
     await removing
     assert case.ipv4.log[-2:] == ["load", "remove"]
