@@ -29,6 +29,7 @@ class Link:
         self._trusted, self._name = trusted, (name or host) if trusted is not None else None
         self._expire = expire
         self._waiting: dict[bytes, asyncio.Future[bytes]] = {}
+        self._heard = 0
         self._writer: asyncio.StreamWriter | None = None
         self._reading: asyncio.Task[None] | None = None
         self._connecting = asyncio.Lock()
@@ -49,10 +50,15 @@ class Link:
         number = self._free(asked[:2])
         waiter: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._waiting[number] = waiter
+        heard = self._heard
         try:
             self._wind()
             writer.write(len(asked).to_bytes(2, "big") + number + asked[2:])
             return asked[:2] + (await waiter)[2:]
+        except asyncio.CancelledError:
+            if self._heard == heard and self._reading is not None:  # not one answer in all that time: it is dead
+                self._reading.cancel()
+            raise
         finally:
             self._waiting.pop(number, None)
 
@@ -81,6 +87,7 @@ class Link:
         try:
             while True:
                 answer = await reader.readexactly(int.from_bytes(await reader.readexactly(2), "big"))
+                self._heard += 1
                 waiter = self._waiting.get(answer[:2])
                 if waiter is not None and not waiter.done():
                     waiter.set_result(answer)

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.unit.dns.decoder import ask, decode
 from tests.unit.dns.wires import HOST, framed, record, reply_to
+from understudy.dns import upstream as upstream_module
 from understudy.dns.config import Target
 from understudy.dns.link import context
 from understudy.dns.upstream import Unanswered, Upstream, ask_for, exchange
@@ -117,6 +118,22 @@ async def test_an_idle_connection_is_closed(certificate: Certificate) -> None:
         await exchange(upstream, question("a.example"))
         await until(lambda: upstream.link is not None and upstream.link._writer is None)
         await exchange(upstream, question("a.example"))
+        assert it.connections == 2
+
+
+async def test_a_connection_on_which_nothing_is_answered_any_more_is_given_up(
+    certificate: Certificate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with tls(certificate, expire=3600) as (it, upstream):
+        await exchange(upstream, question("a.example"))
+        it.at_once = 100  # it waits for more, as one that is gone does for ever; the next one it still takes
+        await exchange(upstream, question("a.example"))
+        monkeypatch.setattr(upstream_module, "TCP_SECONDS", 0.05)
+        with pytest.raises(Unanswered):
+            await exchange(upstream, question("b.example"))
+        monkeypatch.setattr(upstream_module, "TCP_SECONDS", 10)
+        it.at_once = 1
+        await exchange(upstream, question("c.example"))
         assert it.connections == 2
 
 
