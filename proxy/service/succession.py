@@ -22,9 +22,8 @@ from understudy.takeover.read import found
 
 log = logging.getLogger(__name__)
 
-LOOK = 2.0
-"""Seconds between looks while kube-proxy's rules are here; a look that finds none is followed by a longer pause."""
-REST = 30.0
+LOOK, REST = 2.0, 30.0
+"""Seconds between looks while kube-proxy's rules are here: at first, and at most. Where there are none it is the most."""
 STEP = 0.5
 PATIENCE = 45.0
 """Seconds kube-proxy has to write its rules until ours go without; it takes 24 s for 10,000 Services."""
@@ -62,8 +61,11 @@ class Succession:
 
     async def run(self) -> None:
         """Clean after kube-proxy, whenever it has left."""
+        pause = LOOK
         while True:
-            await asyncio.sleep(LOOK if await self._clean() else REST)
+            waits = await self._clean()
+            await asyncio.sleep(pause if waits else REST)
+            pause = min(pause * 2, REST) if waits else LOOK
 
     async def withdrawn(self) -> bool:
         """Whether our rules are to go, with the process. Returns when kube-proxy serves in their place.

@@ -11,7 +11,7 @@ from understudy.api.transport import Lost
 from understudy.errors import Forbidden
 from understudy.proxy.network.host import HostError
 from understudy.proxy.service.leftovers import is_kube_proxys
-from understudy.proxy.service.succession import LOOK, PATIENCE, REST, Succession
+from understudy.proxy.service.succession import PATIENCE, REST, Succession
 from understudy.takeover.crew import ASIDE
 from understudy.testing.fake import FakeApi
 
@@ -79,11 +79,11 @@ class TestCleaning:
     async def test_rules_go_when_the_last_pod_has_left(self, api: FakeApi, succeed: Any) -> None:
         left = Left(serving=True)
         daemonset(api, "kube-proxy", aside=True, pods=1)
-        task = asyncio.ensure_future(running(succeed(left), 20))
+        task = asyncio.ensure_future(running(succeed(left), 25))
         await asyncio.sleep(10)
         assert "remove" not in left.log
         daemonset(api, "kube-proxy", aside=True, pods=0)
-        await asyncio.sleep(LOOK + 0.5)
+        await asyncio.sleep(10)
         assert left.log.count("remove") == 1
         await task
 
@@ -100,6 +100,11 @@ class TestCleaning:
         await running(succeed(left), REST * 2 + 1)
         assert left.log == ["serving"] * 3
         assert not api.log
+
+    async def test_where_both_stay_the_server_is_asked_ever_less(self, api: FakeApi, succeed: Any) -> None:
+        daemonset(api, "kube-proxy", aside=False, pods=1)
+        await running(succeed(Left(serving=True)), 300)
+        assert len([call for call in api.log if call.path.endswith("/kube-proxy")]) <= 300 / REST + 5
 
     async def test_a_failure_is_tried_again(self, api: FakeApi, succeed: Any) -> None:
         left = Left(serving=True)
