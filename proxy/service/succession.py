@@ -23,7 +23,7 @@ from understudy.takeover.read import found
 log = logging.getLogger(__name__)
 
 LOOK, REST = 2.0, 30.0
-"""Seconds between looks while kube-proxy's rules are here: at first, and at most. Where there are none it is the most."""
+"""Seconds between looks while kube-proxy's rules are here: at first, and at most, as where there are none."""
 STEP = 0.5
 PATIENCE = 45.0
 """Seconds kube-proxy has to write its rules until ours go without; it takes 24 s for 10,000 Services."""
