@@ -1,12 +1,16 @@
-"""POSTs JSON to HTTP extenders. One session a process, opened at the first call."""
+"""POSTs JSON to HTTP extenders. One session a process, opened at the first call.
+
+`consult` holds one. The HTTP client is imported at the first call too: 8 MB that a scheduler without extenders spares.
+"""
 
 import base64
 import ssl
-from typing import Any
-
-import aiohttp
+from typing import TYPE_CHECKING, Any
 
 from understudy.scheduler.extenders import Extender, ExtenderFailed, Json
+
+if TYPE_CHECKING:
+    import aiohttp
 
 
 class Http:
@@ -17,6 +21,8 @@ class Http:
 
     async def post(self, extender: Extender, verb: str, body: Json) -> Any:
         """The answer, decoded. Raises ExtenderFailed."""
+        import aiohttp
+
         if self._session is None:
             self._session = aiohttp.ClientSession()
         url = extender.url(verb)
