@@ -4,6 +4,7 @@
 """
 
 import json
+import sys
 import urllib.error
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,6 +26,7 @@ SHORT |= {"cj": "cronjob", "hpa": "horizontalpodautoscaler", "pdb": "poddisrupti
 SHORT |= {"pv": "persistentvolume", "pvc": "persistentvolumeclaim", "csr": "certificatesigningrequest"}
 NODES_SHOWN = 25
 """Rows of each of the two tables about a pod's nodes."""
+PIPED_WIDTH = 160
 READS = frozenset({"get", "list", "watch"})
 CLUSTER_SCOPED = {
     f"{kind}{end}"
@@ -49,7 +51,7 @@ def controllers(every: Sequence[Controller], output: str) -> None:
     elif output == "json":
         click.echo(json.dumps([_as_json(controller) for controller in every], indent=2))
     else:
-        Console().print(_table(every, output == "wide"))
+        _console().print(_table(every, output == "wide"))
 
 
 def coverage(every: Sequence[Covered], output: str) -> None:
@@ -61,14 +63,19 @@ def coverage(every: Sequence[Covered], output: str) -> None:
         click.echo("\n".join(one.name for one in every))
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for heading, fixed in (("UPSTREAM'S CONTROLLER", True), ("RUNS THERE", False), ("HERE", True), ("NOTE", False)):
-        table.add_column(heading, no_wrap=fixed)
+    for heading, least in (("UPSTREAM'S CONTROLLER", 24), ("RUNS THERE", 12), ("HERE", 11), ("NOTE", 20)):
+        table.add_column(heading, min_width=least, overflow="fold")
     for one in every:
         table.add_row(one.name, one.runs, Text(one.state, style=_COLOURS[one.state]), one.note)
-    console = Console()
+    console = _console()
     console.print(table)
     counts: Counter[str] = Counter(one.state for one in every)
     console.print(", ".join(f"{counts[state]} {state}" for state in _COLOURS))
+
+
+def _console() -> Console:
+    """As wide as the terminal; into a pipe as wide as lines are read."""
+    return Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
 
 
 _COLOURS = {"done": "green", "partly": "yellow", "not planned": "red"}
