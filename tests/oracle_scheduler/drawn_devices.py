@@ -1,7 +1,7 @@
 """Devices for the scheduler's oracle: what nodes offer, classes, and claims that are allocated or not yet.
 
-Called by `drawn`; all claims and pods of such a case are in one namespace. No alternative asks for all devices: after the
-first upstream looks for as many of them as the first alternative asks for.
+Called by `drawn`; all claims and pods of such a case are in one namespace. No alternative asks for all devices: after
+the first upstream looks for as many of them as the first alternative asks for.
 """
 
 import random
