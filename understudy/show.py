@@ -4,6 +4,7 @@
 """
 
 import json
+import os
 import sys
 import urllib.error
 from collections import Counter
@@ -75,7 +76,8 @@ def coverage(every: Sequence[Covered], output: str) -> None:
 
 def _console() -> Console:
     """As wide as the terminal; into a pipe as wide as lines are read."""
-    return Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
+    told = sys.stdout.isatty() or "COLUMNS" in os.environ
+    return Console(width=None if told else PIPED_WIDTH)
 
 
 _COLOURS = {"done": "green", "partly": "yellow", "not planned": "red"}
