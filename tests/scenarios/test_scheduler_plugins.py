@@ -220,6 +220,22 @@ async def test_steps_can_catch_what_they_meet() -> None:
         assert play.where() == {"web": "node-1"}
 
 
+def broken(_: PodInfo) -> Steps:
+    yield Until(lambda: True, 1.0, why="nothing to wait for")
+    raise KeyError("no such licence")
+
+
+async def test_an_error_nobody_foresaw_gives_everything_back_too() -> None:
+    witness = Witness(steps=broken)
+    async with stage(plugins=beside(Witness=witness.make)) as play:
+        play.api.apply(pod("web"))
+        await play.on(0.5)
+
+        assert witness.called == ["reserve web node-1", "permit", "pre_bind", "unreserve web"]
+        assert play.condition("web")["message"] == "a plugin failed: KeyError: 'no such licence'"
+        assert play.page("state")["counted"] == 0
+
+
 class Courier:
     """Binds pods whose annotation says so, by steps; leaves the others to the scheduler."""
 

@@ -78,6 +78,14 @@ def test_preemption_says_who_would_have_to_leave_and_gives_the_room_once() -> No
     assert said[2].as_json() == {"pod": "default/web-2", "node": None, "message": said[2].message}
 
 
+def test_who_had_to_leave_is_gone_for_the_next_pod() -> None:
+    there = (built("low", container("2"), node_name="a"),)
+    wanted = manifest("Job", parallelism=2, completions=2, pod={"priorityClassName": "high"})
+    said = run(wanted, nodes=(node("a", cpu="2"),), there=there)
+
+    assert [(each.node, each.victims) for each in said] == [("a", ("default/low",)), ("a", ())]
+
+
 @pytest.mark.parametrize(
     ("given", "count"),
     [
