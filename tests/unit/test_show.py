@@ -90,6 +90,18 @@ class TestExplain:
         explain(component, "deployment/web")
         assert "… and 7 more steps" in capsys.readouterr().out
 
+    def test_the_nodes_of_a_pod(self, component: Component, capsys: pytest.CaptureFixture[str]) -> None:
+        good = [{"node": f"good-{at}", "score": 90 - at, "plugins": {"Fit": 80 - at, "Taint": 10}} for at in range(2)]
+        bad = [{"node": f"bad-{at}", "rejectedBy": "Ports", "reasons": ["taken", "shut"]} for at in range(40)]
+        component.answer = json.dumps([RECORD | {"nodes": [*good, *bad]}]).encode()
+        explain(component, "pod/web")
+        lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+
+        at = lines.index("now it could go to")
+        assert lines[at + 1 : at + 5] == ["NODE SCORE Fit Taint", "good-0 90 80 10", "good-1 89 79 10", "and not to"]
+        assert lines[at + 5 : at + 7] == ["NODE TURNED DOWN BY WHY", "bad-0 Ports taken; shut"]
+        assert lines[-1] == "… and 15 more nodes: -o json has them all"
+
     @pytest.mark.parametrize(
         ("target", "query"),
         [
