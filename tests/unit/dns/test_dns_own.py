@@ -1,11 +1,16 @@
 """Names beside the cluster's: hosts blocks, zones answered here alone, wildcards, and what comes first."""
 
-from tests.unit.dns.objects import cluster, service
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.dns.decoder import ask
+from tests.unit.dns.objects import cluster, service, table_of
 from understudy.dns.config import parse
 from understudy.dns.lookup import Finding, look_up
 from understudy.dns.names import AAAA, CNAME, NOERROR, NXDOMAIN, PTR, SOA, SRV, TXT, A
 from understudy.dns.own import Held, Names, Origin, of_hosts
 from understudy.dns.records import Zone
+from understudy.dns.table import Table
 
 WEB = "web.default.svc.cluster.local"
 CORP = Names(
@@ -97,3 +102,25 @@ def test_a_zone_that_goes_leaves_its_names_to_others() -> None:
     assert "a.corp" in zone.own.put("declared", Names())
     assert look_up(zone, "a.corp", A) is None
     assert len(zone.own) == 0
+
+
+POOL = ("corp", "a.corp", "b.a.corp", "*.a.corp", "other")
+RRSETS: list[dict[int, tuple[str, ...]]] = [{A: ("10.0.0.1",)}, {A: ("10.0.0.2",)}, {CNAME: ("a.corp.",)}]
+HELD = st.sampled_from([*RRSETS, {CNAME: (f"{WEB}.",)}])
+NAMES = st.builds(
+    Names,
+    st.sets(st.sampled_from(["corp", "a.corp"])).map(lambda names: {name: Origin(name) for name in names}),
+    st.dictionaries(st.sampled_from(POOL), HELD.map(lambda rrsets: Held(30, rrsets))),
+)
+
+
+@given(st.lists(NAMES, max_size=3))
+def test_what_was_answered_before_is_never_answered_after_it_changed(several: list[Names]) -> None:
+    table = table_of(service("web", "10.96.0.10"))
+    for names in several:
+        table.forget(table.zone.own.put("declared", names))
+        for name in (*POOL, "x.corp", "x.a.corp", WEB):
+            fresh = Table(table.zone, "Understudy 1")
+            fresh.synced = True
+            assert table.quick(ask(name)) == fresh.quick(ask(name)), name
+            assert table.quick(ask(name)) == fresh.quick(ask(name)), "from what is kept"
