@@ -57,7 +57,7 @@ VERSION_NAMES = ("version.bind", "version.server")
 KEPT_TYPES = (A, NS, CNAME, SOA, PTR, HINFO, MX, TXT, AAAA, SRV, 65)
 _ENDINGS = tuple(kind.to_bytes(2, "big").lower() + b"\0\1" for kind in KEPT_TYPES)
 """As a question ends that is in lower case whole, its type, too: 65 (HTTPS) is an "A" there."""
-PASSING = 20_000
+PASSING = 60_000
 """Answers kept that are not of one name: search paths make most questions end in NXDOMAIN."""
 TURNS = 8
 """Orders in which several records are given out."""
@@ -105,6 +105,7 @@ class Table:
         self._on_loop = on_loop
         self._kept: dict[bytes, Answer] = {}
         self._passing: dict[bytes, Answer] = {}
+        self._negatives: dict[tuple[int, int, int, Record], Answer] = {}
         self._opts: dict[bytes, tuple[int, bytes]] = {}
         self._turn = 0
 
@@ -114,6 +115,7 @@ class Table:
     def forget(self, names: Iterable[str]) -> None:
         """These names have changed: what was rendered of them, or might hang on them, is no longer true."""
         self._passing.clear()
+        self._negatives.clear()
         for name in names:
             wire = to_wire(name)
             for ending in _ENDINGS:
@@ -122,6 +124,7 @@ class Table:
     def forget_all(self) -> None:
         """The rules have changed."""
         self._passing.clear()
+        self._negatives.clear()
         self._kept.clear()
 
     def quick(self, data: bytes, *, tcp: bool = False) -> bytes | Query | None:
@@ -207,7 +210,7 @@ class Table:
         key, label = query.question.lower(), (origin_of(self.zone, query.name), query.type, finding.rcode)
         if len(self._passing) >= PASSING:
             self._passing.clear()
-        whole = _answer(query.question, finding, label)
+        whole = self._negative(query.question, finding, label) or _answer(query.question, finding, label)
         lasting = finding.lasting and query.type in KEPT_TYPES
         (self._kept if lasting else self._passing)[key] = whole
         if whole.size <= room:
@@ -215,6 +218,21 @@ class Table:
         cut = _cut_answer(query.question, finding, label, room)
         self._passing[_cut_key(key, room)] = cut
         return cut
+
+    def _negative(self, question: bytes, finding: Finding, label: Label) -> Answer | None:
+        """One answer for all names of one length that hold nothing: the zone's SOA, told by a pointer into the name."""
+        if finding.answers or finding.additional or len(finding.authority) != 1:
+            return None
+        (authority,) = finding.authority
+        origin = to_wire(authority.name)
+        before = len(question) - 4 - len(origin)
+        if before < 2:
+            return None
+        key = (finding.rcode, label[1], before, authority)
+        answer = self._negatives.get(key)
+        if answer is None:
+            answer = self._negatives[key] = _answer(_filler(before) + origin + question[-4:], finding, label)
+        return answer
 
     def _too_early(self, query: Query, *, tcp: bool) -> bytes | Query:
         """Before the first list all that might be ours is in doubt, addresses too."""
@@ -255,6 +273,11 @@ def _read_opt(rest: bytes) -> tuple[int, bytes]:
     size = min(max(int.from_bytes(rest[3:5], "big"), PLAIN_BYTES), UDP_BYTES)
     opt = opt_record(dnssec=bool(int.from_bytes(rest[7:9], "big") & DO))
     return size - HEADER - len(opt), opt
+
+
+def _filler(size: int) -> bytes:
+    """Labels of so many bytes, 2 or more, that no name of ours ends in: so nothing is told by a pointer to them."""
+    return b"\1\0" * (size // 2) if size % 2 == 0 else b"\2\0\0" + b"\1\0" * (size // 2 - 1)
 
 
 def _cut_key(key: bytes, room: int) -> bytes:

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from tests.unit.dns.decoder import Message, ask, decode, edns
 from tests.unit.dns.objects import cluster, endpoint, external, port, service, slice_of, table_of
+from understudy.dns.lookup import look_up
 from understudy.dns.names import AAAA, FORMERR, MX, NOERROR, NXDOMAIN, PTR, REFUSED, SERVFAIL, SOA, SRV, TXT, A
 from understudy.dns.records import of_service
 from understudy.dns.table import PASSING, Table
-from understudy.dns.wire import Query
+from understudy.dns.wire import Query, message, parse
 
 WEB = "web.default.svc.cluster.local"
 PODS = [endpoint(f"10.244.{n // 250}.{n % 250 + 1}", hostname=f"h{n}") for n in range(300)]
@@ -247,3 +248,21 @@ def _harmless(reply: Any, data: bytes) -> None:
         assert len(reply) <= 65535
         assert reply[:2] == data[:2]
         assert decode(reply).flag(0x8000)
+
+
+LABELS = st.lists(st.sampled_from(["a", "ns", "dns", "svc", "default", "web", "x" * 60]), min_size=1, max_size=3)
+WORDS = st.sampled_from([A, AAAA, SRV, TXT])
+
+
+@given(LABELS, WORDS)
+def test_names_of_one_length_share_what_is_right_for_each(labels: list[str], kind: int) -> None:
+    """What holds nothing of a type is told with the zone's SOA, which a pointer into the name names."""
+    table = table_of(*WORLD)
+    first = ".".join("y" * len(label) for label in labels)
+    for name in (f"{first}.cluster.local", f"{'.'.join(labels)}.cluster.local"):
+        said, query = answer(table, ask(name, kind)), parse(ask(name, kind))
+        finding = look_up(table.zone, name, kind)
+        assert finding is not None
+        whole = decode(message(query, finding.rcode, finding))
+        assert (said.rcode, said.authority, said.question) == (whole.rcode, whole.authority, whole.question)
+        assert sorted(said.answer) == sorted(whole.answer)
