@@ -11,7 +11,7 @@ from tests.conformance.proxies import kube_proxies
 from understudy.cluster.kind import stage
 from understudy.proxy.service.layout import TABLE
 
-ASK = "while true; do wget -q -T 5 -O /dev/null http://{ip}/ && echo good || echo LOST; done"
+ASK = "while true; do timeout 5 wget -qO- http://{ip}/ > /dev/null && echo good || echo LOST; done"
 HANDOVER = 120.0
 
 
