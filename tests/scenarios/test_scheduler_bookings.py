@@ -59,6 +59,6 @@ class TestTheWatcher:
         assert any("node-" in problem for problems in found for problem in problems)
 
     def test_sees_a_pod_that_is_forgotten(self) -> None:
-        with patch.object(Cycle, "helps", lambda *_: False):
+        with patch.object(Cycle, "helps", lambda *_: False), patch("understudy.scheduler.queue.STALE", 1e9):
             found = [play(Weather(seed)) for seed in range(20)]
         assert any("waits and would fit" in problem for problems in found for problem in problems)
