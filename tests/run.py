@@ -68,6 +68,14 @@ CHECKS = (
         True,
     ),
     Check(
+        "oracle-dns",
+        "cluster DNS against CoreDNS",
+        (
+            ("understudy", "toolchain", "build", "--for", "dns"),
+            ("python", "-m", "tests.oracle_dns", "--services", "300", "--questions", "4000", "--seed", "1"),
+        ),
+    ),
+    Check(
         "chart",
         "helm, and the chart on a real API server",
         (("understudy", "toolchain", "build", "helm"), ("pytest", "-q", "tests/chart")),

@@ -311,7 +311,6 @@ def test_a_project_that_does_not_use_it_does_not_pay_for_it(project: Project) ->
     assert "--understudy-nodes=N" in project.run("--help")
 
 
-@pytest.mark.nightly
 @pytest.mark.slow
 def test_the_wheel_in_a_fresh_environment(project: Project) -> None:
     root, python = Path(__file__).parents[2], str(project.folder / "venv" / "bin" / "python")
