@@ -192,11 +192,11 @@ def _print_nodes(console: Console, nodes: Sequence[Mapping[str, Any]]) -> None:
     """What each node is to a pod now: its scores by plugin, or who turns it down."""
     scored = [each for each in nodes if "rejectedBy" not in each]
     others = [each for each in nodes if "rejectedBy" in each]
-    plugins = sorted({name for each in scored for name in each["plugins"]})
     if scored:
-        table = Table("NODE", "SCORE", *plugins, box=None, pad_edge=False)
+        table = Table("NODE", "SCORE", "BY PLUGIN", box=None, pad_edge=False)
         for each in scored[:NODES_SHOWN]:
-            table.add_row(each["node"], str(each["score"]), *(str(each["plugins"].get(name, 0)) for name in plugins))
+            points = ", ".join(f"{name} {number}" for name, number in each["plugins"].items())
+            table.add_row(each["node"], str(each["score"]), points)
         console.print("  now it could go to", style="dim")
         console.print(Padding(table, (0, 2)))
     if others:

@@ -98,7 +98,12 @@ class TestExplain:
         lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
 
         at = lines.index("now it could go to")
-        assert lines[at + 1 : at + 5] == ["NODE SCORE Fit Taint", "good-0 90 80 10", "good-1 89 79 10", "and not to"]
+        assert lines[at + 1 : at + 5] == [
+            "NODE SCORE BY PLUGIN",
+            "good-0 90 Fit 80, Taint 10",
+            "good-1 89 Fit 79, Taint 10",
+            "and not to",
+        ]
         assert lines[at + 5 : at + 7] == ["NODE TURNED DOWN BY WHY", "bad-0 Ports taken; shut"]
         assert lines[-1] == "… and 15 more nodes: -o json has them all"
 
