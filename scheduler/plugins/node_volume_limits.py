@@ -95,9 +95,11 @@ class NodeVolumeLimits:
     # What wakes
 
     def _can_have_more(self, shape: Shape, new: Any, old: Any) -> bool:  # noqa: ARG002 - it may help any of them
-        """A driver's limit was raised, or a node has told of its drivers."""
-        before, after = limits(old), limits(new)
-        return old is None or any(number > before.get(driver, 0) for driver, number in after.items())
+        """A driver's limit was raised or is gone, or a node has told of its drivers."""
+        if new is None or old is None:
+            return True
+        after = limits(new)
+        return any(driver not in after or after[driver] > number for driver, number in limits(old).items())
 
     def _is_mounted(self, shape: Shape, new: Any, old: Any) -> bool:
         return old is None and mounts_claim(shape.usage.mounts, new.key)

@@ -259,6 +259,9 @@ def test_only_what_may_help_wakes_a_pod() -> None:
     assert nodes(wanted, csi_node("n0", {DRIVER: 2}), csi_node("n0", {DRIVER: 1}))
     assert not nodes(wanted, csi_node("n0", {DRIVER: 1}), csi_node("n0", {DRIVER: 2}))
     assert nodes(wanted, csi_node("n0"), None)
+    assert nodes(wanted, csi_node("n0"), csi_node("n0", {DRIVER: 1})), "no limit any more"
+    assert nodes(wanted, None, csi_node("n0", {DRIVER: 1}))
+    assert not nodes(wanted, csi_node("n0", {DRIVER: 1}), csi_node("n0", {}))
     assert hints["volumeattachments.storage.k8s.io"](wanted, None, attachment("pv", "n0"))
     assert not hints["volumeattachments.storage.k8s.io"](wanted, attachment("pv", "n0"), None)
     assert hints["persistentvolumeclaims"](wanted, claim("a"), None)
