@@ -80,7 +80,7 @@ contracts: $(VENV)/ready ## import-linter: who may import whom
 
 .PHONY: unit
 unit: $(VENV)/ready ## Units, properties and scenarios in virtual time (no server)
-	$(BIN)/pytest -q -n 2 tests/unit tests/scenarios $(ARGS)
+	$(BIN)/pytest -q -n 2 tests/unit tests/scenarios examples/scheduler_plugin $(ARGS)
 
 .PHONY: api
 api: $(VENV)/ready ## On a real kube-apiserver and etcd: faults, failover, kubectl, the pytest plugin

@@ -52,7 +52,7 @@ CHECKS = (
     Check(
         "unit",
         "units, properties, scenarios in virtual time",
-        (("pytest", "-q", "-n", "2", "tests/unit", "tests/scenarios"),),
+        (("pytest", "-q", "-n", "2", "tests/unit", "tests/scenarios", "examples/scheduler_plugin"),),
         True,
     ),
     Check(
