@@ -30,8 +30,15 @@ def session(connection: Connection) -> aiohttp.ClientSession:
         _show(request, token.header())
         return await handler(request)
 
-    connector = aiohttp.TCPConnector(ssl=connection.ssl if connection.ssl is not None else True)
+    connector = _Connector(ssl=connection.ssl if connection.ssl is not None else True)
     return aiohttp.ClientSession(connector=connector, middlewares=(authorize,), headers={"User-Agent": USER_AGENT})
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Closed at once: kopf does not wait for the farewells of TLS, and its event loop may end before they have come."""
+
+    async def close(self, *, abort_ssl: bool = True) -> None:  # noqa: ARG002 - the caller's wish is the other
+        await super().close(abort_ssl=True)
 
 
 def _show(request: aiohttp.ClientRequest, header: bytes | None) -> bytes | None:
