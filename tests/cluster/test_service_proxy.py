@@ -12,7 +12,8 @@ from understudy.cluster.kind import stage
 from understudy.proxy.service.layout import TABLE
 
 ASK = "while true; do timeout 5 wget -qO- http://{ip}/ > /dev/null && echo good || echo LOST; done"
-HANDOVER = 120.0
+HANDOVER = 240.0
+"""Seconds: pods go and come on every node, and a node looks every half minute whether kube-proxy has left."""
 
 
 @pytest.fixture
