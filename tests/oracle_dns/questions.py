@@ -35,7 +35,7 @@ class Question(NamedTuple):
 def draw(seed: int, count: int, drawn: Drawn, services: Sequence[Object]) -> list[Question]:
     """That many questions about these objects."""
     rng = random.Random(seed)
-    endpoints = addresses(drawn)
+    endpoints = addresses(drawn) or ["10.1.2.3"]
     of_service: list[Callable[[Object], str]] = [
         _own,
         _own,

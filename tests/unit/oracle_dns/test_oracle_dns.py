@@ -24,8 +24,8 @@ def a(address: str, ttl: int = 30, name: str = NAME) -> Rr:
 
 @given(st.integers(0, 10_000))
 def test_the_same_seed_draws_the_same(seed: int) -> None:
-    made = drawn.draw(seed, 5, 3)
-    assert made == drawn.draw(seed, 5, 3)
+    made = drawn.draw(seed, 2, 3)
+    assert made == drawn.draw(seed, 2, 3)
     assert questions.draw(seed, 5, made, made.services) == questions.draw(seed, 5, made, made.services)
 
 
@@ -35,13 +35,12 @@ def test_what_is_drawn_hangs_together_and_can_be_asked(seed: int) -> None:
     names = {(each["metadata"]["namespace"], each["metadata"]["name"]) for each in made.services}
     for each in made.slices:
         assert (each["metadata"]["namespace"], each["metadata"]["labels"][SERVICE_NAME]) in names
-    if drawn.addresses(made):
-        for question in questions.draw(seed, 20, made, made.services):
-            try:
-                to_wire(question.name.lower())
-            except Malformed:
-                continue
-            assert len(question.wire()) > 12
+    for question in questions.draw(seed, 20, made, made.services):
+        try:
+            to_wire(question.name.lower())
+        except Malformed:
+            continue
+        assert len(question.wire()) > 12
 
 
 @pytest.mark.parametrize(
