@@ -27,6 +27,7 @@ from understudy.dns.settings import Settings, read
 from understudy.dns.workers import Workers
 from understudy.kinds.meta import Key
 from understudy.loop.process import Component, Pages
+from understudy.loop.tasks import spawn
 from understudy.obs.metrics import METRICS, STORE_OBJECTS, WATCH_AGE
 from understudy.state.store import Store
 
@@ -173,11 +174,4 @@ class Dns:
         }
 
     def _spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work, name=name)
-        task.add_done_callback(_complain)
-        self._tasks.append(task)
-
-
-def _complain(task: "asyncio.Task[None]") -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.critical("%s ended: this is a bug", task.get_name(), exc_info=error)
+        self._tasks.append(spawn(name, work))

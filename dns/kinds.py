@@ -11,11 +11,9 @@ from typing import NamedTuple
 
 from msgspec import Struct, field
 
+from understudy.kinds.discovery import SERVICE_NAME
 from understudy.kinds.kind import Kind
 from understudy.kinds.meta import Obj
-
-SERVICE_NAME = "kubernetes.io/service-name"
-"""The label that says which Service an EndpointSlice is of."""
 
 
 class Port(Struct, gc=False, frozen=True):

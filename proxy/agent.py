@@ -21,6 +21,7 @@ from understudy.errors import ApiError
 from understudy.kinds.core import NODES, Node
 from understudy.kinds.meta import Key
 from understudy.loop.process import Component, Pages
+from understudy.loop.tasks import spawn
 from understudy.obs.metrics import STORE_OBJECTS, WATCH_AGE
 from understudy.proxy.network.host import Host
 from understudy.proxy.network.keeper import Keeper
@@ -142,17 +143,10 @@ class NodeAgent:
         }
 
     def _spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work, name=name)
-        task.add_done_callback(_complain)
-        self._tasks.append(task)
+        self._tasks.append(spawn(name, work))
 
 
 def _part(node: Node) -> tuple[Any, ...]:
     """What of a Node matters here: not its reports."""
     waits = conditions.is_true(node.status.conditions, UNAVAILABLE)
     return node.uid, node.spec.podCIDR, node.spec.podCIDRs, node.status.addresses, waits
-
-
-def _complain(task: "asyncio.Task[None]") -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.critical("%s ended: this is a bug", task.get_name(), exc_info=error)

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 
 from understudy.kinds.discovery import Endpoint, SlicePort
 
-SERVICE_NAME = "kubernetes.io/service-name"
 MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
 
 Identity = tuple[tuple[str, ...], str, str, str]

@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 
 from understudy.kinds.core import SERVICES, Service
-from understudy.kinds.discovery import ENDPOINT_SLICES, EndpointSlice
+from understudy.kinds.discovery import ENDPOINT_SLICES, SERVICE_NAME, EndpointSlice
 from understudy.kinds.meta import Key
 from understudy.loop.controller import On
 from understudy.operators.common.service_endpoints import HEADLESS, is_headless
-from understudy.operators.common.slices import MANAGED_BY, SERVICE_NAME, port_key
+from understudy.operators.common.slices import MANAGED_BY, port_key
 from understudy.operators.common.trigger_time import LAST_CHANGE
 from understudy.operators.endpointslice.packing import Draft
 from understudy.state.store import Index

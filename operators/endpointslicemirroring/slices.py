@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 
 from understudy.kinds.core import ENDPOINTS, Endpoints
-from understudy.kinds.discovery import ENDPOINT_SLICES, EndpointSlice
+from understudy.kinds.discovery import ENDPOINT_SLICES, SERVICE_NAME, EndpointSlice
 from understudy.kinds.meta import Key
 from understudy.loop.controller import On
-from understudy.operators.common.slices import MANAGED_BY, SERVICE_NAME, identity, is_same, port_key
+from understudy.operators.common.slices import MANAGED_BY, identity, is_same, port_key
 from understudy.operators.common.trigger_time import LAST_CHANGE
 from understudy.operators.endpointslicemirroring.mirror import Group, GroupKey
 from understudy.plan.steps import Create, Delete, Patch

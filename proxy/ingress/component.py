@@ -15,6 +15,7 @@ from understudy.api.client import Client
 from understudy.api.config import ConfigError
 from understudy.api.watch import Watch
 from understudy.loop.process import Component, Pages
+from understudy.loop.tasks import spawn
 from understudy.obs.metrics import STORE_OBJECTS, WATCH_AGE
 from understudy.proxy.ingress.envoy.ads import Ads
 from understudy.proxy.ingress.envoy.listeners import Front
@@ -159,11 +160,4 @@ class IngressProxy:
         }
 
     def _spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work, name=name)
-        task.add_done_callback(_complain)
-        self._tasks.append(task)
-
-
-def _complain(task: "asyncio.Task[None]") -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.critical("%s ended: this is a bug", task.get_name(), exc_info=error)
+        self._tasks.append(spawn(name, work))

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from understudy.dns.kinds import SERVICE_NAME
+from understudy.kinds.discovery import SERVICE_NAME
 from understudy.kinds.meta import Key, Obj
 from understudy.proxy.ingress.envoy.clusters import assignment
 from understudy.proxy.ingress.envoy.listeners import Front

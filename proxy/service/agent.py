@@ -20,6 +20,7 @@ from understudy.kinds.core import NODES, Node
 from understudy.kinds.meta import Key
 from understudy.kinds.networking import SERVICE_CIDRS, ServiceCIDR
 from understudy.loop.process import Component, Pages
+from understudy.loop.tasks import spawn
 from understudy.obs.metrics import STORE_OBJECTS, WATCH_AGE
 from understudy.proxy.network.host import HostError
 from understudy.proxy.service.conntrack import KernelFlows
@@ -226,11 +227,4 @@ class ServiceProxy:
             await self.keeper.rest(pause)
 
     def _spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work, name=name)
-        task.add_done_callback(_complain)
-        self._tasks.append(task)
-
-
-def _complain(task: "asyncio.Task[None]") -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.critical("%s ended: this is a bug", task.get_name(), exc_info=error)
+        self._tasks.append(spawn(name, work))

@@ -19,6 +19,7 @@ from understudy.api.client import Client
 from understudy.api.config import connect, load
 from understudy.errors import NotFound
 from understudy.kinds.core import NODES, Node
+from understudy.kinds.discovery import SERVICE_NAME
 from understudy.kinds.meta import Key
 from understudy.kinds.networking import SERVICE_CIDRS, ServiceCIDR
 from understudy.proxy.network.desired import parsed
@@ -29,7 +30,7 @@ from understudy.proxy.service.model import Model, serve
 from understudy.proxy.service.ports import is_in, is_ours, ports_of
 from understudy.proxy.service.statements import Family
 from understudy.proxy.service.trace import Packet
-from understudy.proxy.service.world import SERVICE_NAME, all_addresses, facts_of, place_of
+from understudy.proxy.service.world import all_addresses, facts_of, place_of
 
 Json = dict[str, Any]
 T = TypeVar("T")

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from understudy.kinds.core import Node
+from understudy.kinds.discovery import SERVICE_NAME
 from understudy.kinds.meta import Key
 from understudy.kinds.networking import ServiceCIDR
 from understudy.proxy.network.desired import parsed, pod_cidrs
@@ -19,7 +20,6 @@ from understudy.proxy.service.ports import addresses, is_in
 from understudy.proxy.service.statements import Family
 from understudy.state.store import Index, Store
 
-SERVICE_NAME = "kubernetes.io/service-name"
 ZONE = "topology.kubernetes.io/zone"
 
 

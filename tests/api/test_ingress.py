@@ -18,7 +18,7 @@ from tests.api.world import Place, World
 from understudy.api.client import Client
 from understudy.api.config import connect, load
 from understudy.cluster.rest import Object
-from understudy.dns.kinds import SERVICE_NAME
+from understudy.kinds.discovery import SERVICE_NAME
 from understudy.proxy.ingress.component import IngressProxy
 from understudy.proxy.ingress.envoy.listeners import Front
 from understudy.proxy.ingress.envoy.process import binary

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any
 
-from understudy.dns.kinds import SERVICE_NAME
+from understudy.kinds.discovery import SERVICE_NAME
 
 Object = dict[str, Any]
 

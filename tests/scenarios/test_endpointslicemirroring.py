@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from tests.scenarios.stage import VIRTUAL_TIME, Stage, stage
+from understudy.kinds.discovery import SERVICE_NAME
 from understudy.loop.controller import REGISTRY
 from understudy.operators import endpointslicemirroring  # noqa: F401 - registers it
-from understudy.operators.common.slices import MANAGED_BY, SERVICE_NAME
+from understudy.operators.common.slices import MANAGED_BY
 from understudy.operators.endpointslicemirroring.slices import MANAGER
 from understudy.testing.fake import FakeApi
 from understudy.testing.faults import Faults

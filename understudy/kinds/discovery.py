@@ -6,6 +6,9 @@ from understudy.kinds.core import ObjectReference
 from understudy.kinds.kind import Kind
 from understudy.kinds.meta import Obj
 
+SERVICE_NAME = "kubernetes.io/service-name"
+"""The label that says which Service an EndpointSlice is of."""
+
 
 class EndpointConditions(Struct, gc=False, frozen=True, omit_defaults=True):
     ready: bool | None = None

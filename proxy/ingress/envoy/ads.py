@@ -6,7 +6,7 @@ envoy.service.discovery.v3.AggregatedDiscoveryService.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,12 +26,11 @@ _BIGGEST = 256 << 20
 
 
 class Ads(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[misc]
-    """`set` tells all Envoys what is new; `refused` is called with a type and the reason when one does not take it."""
+    """`set` tells all Envoys what is new; what one of them does not take is logged."""
 
-    def __init__(self, refused: Callable[[str, str], None] = lambda _kind, _why: None) -> None:
+    def __init__(self) -> None:
         self._resources: Resources = {}
         self._queues: set[asyncio.Queue[DeltaDiscoveryRequest | None]] = set()
-        self._refused = refused
         self._server: grpc.aio.Server | None = None
 
     def __len__(self) -> int:
@@ -82,7 +81,6 @@ class Ads(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[misc
         request = _request(said)
         if request.error:
             log.error("Envoy refuses %s: %s", request.kind.rpartition(".")[2], request.error)
-            self._refused(request.kind, request.error)
         return stream.asked(request, self._resources)
 
 

@@ -102,11 +102,11 @@ class Envoy:
         """0 if it does not run."""
         return self._process.pid if self._process is not None and self._process.returncode is None else 0
 
-    async def start(self, log_level: str = "warning") -> None:
+    async def start(self) -> None:
         """Start it; it asks us for all it serves. Raises OSError."""
         config = self._folder / "bootstrap.json"
         config.write_text(json.dumps(self._bootstrap))
-        argv = [str(self._program), "-c", str(config), "--disable-hot-restart", "-l", log_level]
+        argv = [str(self._program), "-c", str(config), "--disable-hot-restart", "-l", "warning"]
         argv += ["--drain-time-s", str(self._drain), "--concurrency", str(min(os.cpu_count() or 1, 4))]
         self._process = await asyncio.create_subprocess_exec(*argv)
 

@@ -37,7 +37,7 @@ from understudy.cluster.embedded import EmbeddedCluster
 from understudy.cluster.errors import ClusterError
 from understudy.cluster.toolchain import ToolchainError, ensure
 from understudy.cluster.toolchain.pins import DNS
-from understudy.dns.kinds import SERVICE_NAME
+from understudy.kinds.discovery import SERVICE_NAME
 
 GENERATOR, SERVER = 0, 1
 """The cores they are pinned to."""

@@ -24,11 +24,11 @@ from tests.unit.operators.services import (
 )
 from understudy.errors import ApiError, Conflict, Forbidden, PartlyDone
 from understudy.kinds.core import NODES, PODS, SERVICES, Node, Pod, Service
-from understudy.kinds.discovery import ENDPOINT_SLICES, Endpoint, EndpointHints, ForZone
+from understudy.kinds.discovery import ENDPOINT_SLICES, SERVICE_NAME, Endpoint, EndpointHints, ForZone
 from understudy.kinds.meta import Key
 from understudy.loop.controller import REGISTRY
 from understudy.operators.common.service_endpoints import HEADLESS, ZONE
-from understudy.operators.common.slices import MANAGED_BY, SERVICE_NAME
+from understudy.operators.common.slices import MANAGED_BY
 from understudy.operators.common.trigger_time import LAST_CHANGE
 from understudy.operators.endpointslice import decide
 from understudy.operators.endpointslice.slices import MANAGER, ON_SLICES, labels_of

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from tests.unit.operators.decisions import NOW, events, make, of, run, view_of, writes
 from understudy.errors import Forbidden, PartlyDone
 from understudy.kinds.core import ENDPOINTS, SERVICES, Endpoints, EndpointSubset, Service
-from understudy.kinds.discovery import ENDPOINT_SLICES, EndpointSlice
+from understudy.kinds.discovery import ENDPOINT_SLICES, SERVICE_NAME, EndpointSlice
 from understudy.kinds.meta import Key
 from understudy.loop.controller import REGISTRY
 from understudy.operators import endpointslicemirroring
-from understudy.operators.common.slices import MANAGED_BY, SERVICE_NAME
+from understudy.operators.common.slices import MANAGED_BY
 from understudy.operators.common.trigger_time import LAST_CHANGE
 from understudy.operators.endpointslicemirroring.mirror import MAX_ENDPOINTS, mirror
 from understudy.operators.endpointslicemirroring.slices import LAST_APPLIED, MANAGER, ON_SLICES

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from tests.oracle_dns import compare, drawn, known, questions
 from tests.oracle_dns.questions import Question
 from tests.unit.dns.decoder import Message, Rr
-from understudy.dns.kinds import SERVICE_NAME
 from understudy.dns.names import ANY, CNAME, MX, NOERROR, NXDOMAIN, SRV, A, Malformed, to_wire
+from understudy.kinds.discovery import SERVICE_NAME
 
 NAME = "web.default.svc.cluster.local."
 AA = 0x8400
